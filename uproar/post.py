@@ -1,0 +1,148 @@
+"""Post: one public message, normalised and pseudonymised. Not whom it concerns and not its verdict."""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from uproar.errors import Malformed
+from uproar.subject import SubjectId
+
+PostId = NewType("PostId", str)
+
+MAX_TEXT_BYTES = 16 * 1024
+MAX_ID_LENGTH = 512
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+FUTURE_TOLERANCE = timedelta(minutes=5)
+
+
+class Media(StrEnum):
+    """What a post carries beside its text."""
+
+    VIDEO = "video"
+    IMAGE = "image"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """
+    One public message.
+
+    Attributes:
+        id: ``network:id``, unique over all networks.
+        stream: Name of the stream whose watermark covers the post (``?source=`` of a push).
+        network: Where it was published; half of the id.
+        text: As written, NFC, without null bytes or lone surrogates, at most 16 KiB of UTF-8.
+        created_at: When it was published (event time, UTC).
+        received_at: When ingest took it (wall clock, UTC).
+        author: Pseudonym of the account; None makes the post an author of its own.
+        cut: The text was longer and has been cut.
+        own: Written by the subject itself, as the sender says.
+        own_of: Subjects among whose own accounts the author is.
+        backfill: Comes with a backfill: corrects baselines and evidence, never pages.
+        subjects: Whom it is about.
+    """
+
+    id: PostId
+    stream: str
+    network: str
+    text: str
+    created_at: datetime
+    received_at: datetime
+    author: str | None = None
+    author_followers: int | None = None
+    lang: str | None = None
+    url: str | None = None
+    title: str | None = None
+    rating: float | None = None
+    media: tuple[Media, ...] = ()
+    views: int | None = None
+    shares: int | None = None
+    likes: int | None = None
+    replies: int | None = None
+    repost_of: str | None = None
+    reply_to: str | None = None
+    cut: bool = False
+    own: bool = False
+    own_of: tuple[SubjectId, ...] = ()
+    backfill: bool = False
+    subjects: tuple[SubjectId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """A post (or, with ``author`` alone, all posts of an account) that was taken back."""
+
+    id: PostId | None = None
+    author: str | None = None
+    at: datetime
+
+
+def clean(text: str) -> tuple[str, bool]:
+    """
+    Make a text safe to store and compare.
+
+    Returns:
+        The text in NFC, without null bytes and lone surrogates, cut to 16 KiB of UTF-8 at a
+        character's edge; and whether it was cut.
+    """
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    text = unicodedata.normalize("NFC", text)
+    raw = text.encode()
+    if len(raw) <= MAX_TEXT_BYTES:
+        return text, False
+    return raw[:MAX_TEXT_BYTES].decode("utf-8", "ignore"), True
+
+
+def pseudonym(account: str, network: str, key: bytes) -> str:
+    """
+    Name an account without telling who it is: the same for the same account, network and key.
+
+    Args:
+        account: Account name or id as the network gives it; case and a leading ``@`` do not count.
+        network: Where the account lives.
+        key: Secret of the installation, at most 64 bytes.
+    """
+    plain = f"{network}\x00{account.strip().lstrip('@').casefold()}".encode("utf-8", "replace")
+    return "a_" + hashlib.blake2b(plain, key=key, digest_size=8).hexdigest()
+
+
+def event_time(written: datetime, *, now: datetime) -> datetime:
+    """
+    Check and normalise the time of a post.
+
+    Raises:
+        Malformed: No time zone, before 2000 (a missing clock: 1970), or more than 5 minutes ahead.
+    """
+    if written.tzinfo is None:
+        raise Malformed("created_at has no time zone: write RFC 3339, for example 2026-01-31T09:00:00Z")
+    moment = written.astimezone(UTC)
+    if moment < OLDEST:
+        raise Malformed(f"created_at {moment.isoformat()} is before 2000: the sender's clock is missing")
+    if moment > now + FUTURE_TOLERANCE:
+        raise Malformed(f"created_at {moment.isoformat()} is more than 5 minutes in the future")
+    return moment
+
+
+_NOISE = re.compile(r"https?://\S+|www\.\S+|@\w+|^\s*rt\b|[^\w\s]|_", re.IGNORECASE)
+
+
+def fingerprint(text: str) -> str | None:
+    """
+    Name what a text says, so that copies and reposts of it have the same name.
+
+    Case, links, handles, ``RT``, punctuation, emoji, accents and blanks do not count.
+
+    Returns:
+        16 hexadecimal digits, or None when fewer than three words remain: too little to tell a
+        copy from people who happen to say the same.
+    """
+    folded = unicodedata.normalize("NFKD", _NOISE.sub(" ", text.casefold()))
+    words = "".join(c for c in folded if not unicodedata.combining(c)).split()
+    if len(words) < 3:  # noqa: PLR2004
+        return None
+    return hashlib.blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -1,0 +1,129 @@
+"""Wire: typed values <-> JSON bytes with a schema name and version; Record: what a topic holds."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from uproar.errors import Malformed
+
+Headers = tuple[tuple[str, bytes], ...]
+
+TRACEPARENT: Final = "traceparent"
+"""Header: W3C trace context, from ingest to page."""
+ACCEPTED_AT: Final = "accepted-at"
+"""Header: wall clock (RFC 3339) at which ingest accepted the batch that led to this record."""
+
+MAX_VALUE_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    One record of a topic, whatever client reads or writes it.
+
+    Attributes:
+        topic: Name of the topic.
+        value: As on the wire; None deletes the key of a compacted topic.
+        key: As on the wire; None spreads records over the partitions.
+        headers: Name and bytes, in order.
+        partition: Where it was read, or where it must be written; None leaves it to the key.
+        offset: Where it was read; None for a record to be written.
+    """
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    partition: int | None = None
+    offset: int | None = None
+
+    def header(self, name: str) -> bytes | None:
+        """Return the first header of that name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """
+    What can never be processed, and why.
+
+    Attributes:
+        origin: ``topic/partition/offset`` it was read at.
+        reason: Why, in words.
+        sha256: Of the whole value, to find it again.
+        size: Bytes of the whole value.
+        beginning: Its first 200 characters.
+        at: Wall clock of its burial (UTC).
+    """
+
+    origin: str
+    reason: str
+    sha256: str
+    size: int
+    beginning: str
+    at: datetime
+
+
+def dead_letter(record: Record, reason: str, *, at: datetime) -> DeadLetter:
+    """Shorten a record that can never be processed to what may be kept of it."""
+    value = record.value or b""
+    return DeadLetter(
+        origin=f"{record.topic}/{record.partition}/{record.offset}",
+        reason=reason[:1000],
+        sha256=hashlib.sha256(value).hexdigest(),
+        size=len(value),
+        beginning=value[:800].decode("utf-8", "replace")[:200],
+        at=at,
+    )
+
+
+class _Head(msgspec.Struct):
+    schema: str = ""
+    version: int = 0
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+class Codec:
+    """
+    Values of a few types <-> JSON objects that begin ``{"schema":NAME,"version":N,...}``.
+
+    Keys that a type does not know are ignored, so that a newer writer may add optional fields.
+    """
+
+    def __init__(self, types: Mapping[str, type], *, version: int = 1) -> None:
+        self._names = {type_: name for name, type_ in types.items()}
+        self._decoders = {name: msgspec.json.Decoder(type_) for name, type_ in types.items()}
+        self._version = version
+
+    def encode(self, value: object) -> bytes:
+        """Return the value as UTF-8 JSON; its type must be one of the codec's."""
+        head = f'{{"schema":"{self._names[type(value)]}","version":{self._version},'
+        return head.encode() + msgspec.json.encode(value)[1:]
+
+    def decode(self, raw: bytes | None) -> Any:  # noqa: ANN401  (one of the codec's types)
+        """
+        Return the value that the bytes hold.
+
+        Raises:
+            Malformed: No JSON, another schema or version, or a field of the wrong type; the
+                reason names the field.
+        """
+        if raw is None:
+            raise Malformed("empty value")
+        if len(raw) > MAX_VALUE_BYTES:
+            raise Malformed(f"{len(raw)} bytes: more than {MAX_VALUE_BYTES}")
+        try:
+            head = _HEAD.decode(raw)
+            decoder = self._decoders.get(head.schema)
+            if decoder is None or head.version != self._version:
+                known = ", ".join(f"{name}.v{self._version}" for name in self._decoders)
+                raise Malformed(f"schema {head.schema!r} version {head.version}: this topic carries {known}")
+            return decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise Malformed(str(error)) from error
