@@ -119,10 +119,14 @@ def event_time(written: datetime, *, now: datetime) -> datetime:
         Malformed: No time zone, before 2000 (a missing clock: 1970), or more than 5 minutes ahead.
     """
     if written.tzinfo is None:
-        raise Malformed("created_at has no time zone: write RFC 3339, for example 2026-01-31T09:00:00Z")
+        raise Malformed(
+            "created_at has no time zone: write RFC 3339, for example 2026-01-31T09:00:00Z"
+        )
     moment = written.astimezone(UTC)
     if moment < OLDEST:
-        raise Malformed(f"created_at {moment.isoformat()} is before 2000: the sender's clock is missing")
+        raise Malformed(
+            f"created_at {moment.isoformat()} is before 2000: the sender's clock is missing"
+        )
     if moment > now + FUTURE_TOLERANCE:
         raise Malformed(f"created_at {moment.isoformat()} is more than 5 minutes in the future")
     return moment
@@ -143,6 +147,6 @@ def fingerprint(text: str) -> str | None:
     """
     folded = unicodedata.normalize("NFKD", _NOISE.sub(" ", text.casefold()))
     words = "".join(c for c in folded if not unicodedata.combining(c)).split()
-    if len(words) < 3:  # noqa: PLR2004
+    if len(words) < 3:
         return None
     return hashlib.blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -93,7 +93,9 @@ def alarms_per_day(budget: str) -> float:
     except ValueError:
         count = 0.0
     if not slash or period.strip() not in _PERIODS or not 0 < count <= 10_000:
-        raise Malformed(f"budget {budget!r}: write N/week, N/month or N/year, for example '1/month'")
+        raise Malformed(
+            f"budget {budget!r}: write N/week, N/month or N/year, for example '1/month'"
+        )
     return count / (_PERIODS[period.strip()] / timedelta(days=1))
 
 
@@ -127,7 +129,7 @@ def _subject(table: Mapping[str, Any], number: int) -> Subject:
     return Subject(**{name: _field(where, name, value) for name, value in table.items()})
 
 
-def _field(where: str, name: str, value: object) -> Any:  # noqa: ANN401  (the field's type)
+def _field(where: str, name: str, value: object) -> Any:
     if name in _LISTS:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise Malformed(f"{where}: {name} must be a list of texts")

@@ -41,7 +41,7 @@ class Topic:
             partition=partition,
         )
 
-    def decode(self, record: Record) -> Any:  # noqa: ANN401  (one of the topic's types)
+    def decode(self, record: Record) -> Any:
         """Return the value of a record; raises Malformed."""
         return self.codec.decode(record.value)
 

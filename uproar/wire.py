@@ -98,7 +98,9 @@ class Codec:
 
     def __init__(self, types: Mapping[str, type], *, version: int = 1) -> None:
         self._names = {type_: name for name, type_ in types.items()}
-        self._decoders = {name: msgspec.json.Decoder(type_) for name, type_ in types.items()}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            name: msgspec.json.Decoder(type_) for name, type_ in types.items()
+        }
         self._version = version
 
     def encode(self, value: object) -> bytes:
@@ -106,7 +108,7 @@ class Codec:
         head = f'{{"schema":"{self._names[type(value)]}","version":{self._version},'
         return head.encode() + msgspec.json.encode(value)[1:]
 
-    def decode(self, raw: bytes | None) -> Any:  # noqa: ANN401  (one of the codec's types)
+    def decode(self, raw: bytes | None) -> Any:
         """
         Return the value that the bytes hold.
 
@@ -123,7 +125,9 @@ class Codec:
             decoder = self._decoders.get(head.schema)
             if decoder is None or head.version != self._version:
                 known = ", ".join(f"{name}.v{self._version}" for name in self._decoders)
-                raise Malformed(f"schema {head.schema!r} version {head.version}: this topic carries {known}")
+                raise Malformed(
+                    f"schema {head.schema!r} version {head.version}: this topic carries {known}"
+                )
             return decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
             raise Malformed(str(error)) from error

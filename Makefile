@@ -1,0 +1,80 @@
+# The whole interface of a developer and of a newcomer. `make` prints it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Where pip's own index has no CPU build of torch, this one is asked before several GB of CUDA are taken.
+TORCH := 2.13.0
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
+
+.PHONY: help demo up test check lint types arch unit integration e2e chaos bench images deploy-check install format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# ---------------------------------------------------------------------------------------- set-up
+$(VENV)/bin/python:
+	@echo "creating $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "uproar needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# --no-compile: the modules that are used compile at their first import; the rest (most) never need to.
+$(VENV)/.standalone: pyproject.toml | $(VENV)/bin/python
+	@echo "installing uproar and its embedded parts (no torch; about half a minute)"
+	@$(PIP) --no-compile --editable '.[standalone]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing everything that the tests need (torch: CPU build where an index offers one)"
+	@$(PIP) 'torch==$(TORCH)+cpu' 2>/dev/null \
+	  || $(PIP) --retries 0 --timeout 20 --index-url $(TORCH_CPU_INDEX) 'torch==$(TORCH)+cpu' 2>/dev/null \
+	  || $(PIP) 'torch==$(TORCH)'
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.standalone
+
+install: $(VENV)/.dev ## everything, for developers
+
+# ----------------------------------------------------------------------------------- the product
+demo: $(VENV)/.standalone ## the whole product on embedded parts, a bundled crisis, the page it sends
+	@$(BIN)/uproar demo
+
+up: $(VENV)/.standalone ## the same product, kept running; console and API on http://127.0.0.1:8080
+	@$(BIN)/uproar up
+
+# ------------------------------------------------------------------------------------- the proof
+test: check integration e2e ## everything that must hold before a merge
+
+check: lint types arch unit ## lint, types, import contracts, unit, property and contract tests
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+arch: $(VENV)/.dev
+	@$(BIN)/lint-imports --no-cache | tail -n 4
+
+unit: $(VENV)/.dev
+	@$(PYTEST) -q -n 2 tests/unit tests/property tests/contract
+
+integration: $(VENV)/.dev ## real broker, model, database, HTTP
+	@$(PYTEST) -q -p no:randomly tests/integration
+
+e2e: $(VENV)/.dev ## one file per promise, on real processes
+	@$(PYTEST) -q -p no:randomly tests/e2e
+
+bench: $(VENV)/.dev ## ratios measured in one run
+	@$(PYTEST) -q -s -p no:randomly tests/bench
+
+format: $(VENV)/.dev ## put the code into its canonical form
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet .
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .uproar .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

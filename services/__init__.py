@@ -1,0 +1,1 @@
+"""The processes: they move values in and out of the library."""
