@@ -1,0 +1,22 @@
+"""What every test may ask for, and what none may inherit from the shell."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.broker import broker
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("UPROAR_") and not name.startswith("UPROAR_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers() -> Iterator[str]:
+    """A broker for the whole session (of each xdist worker): make topics or keys of your own."""
+    with broker() as servers:
+        yield servers
