@@ -1,0 +1,51 @@
+"""Every metric of the alerter, with its unit. No label names a subject, a person or an incident."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+EVENTS = Counter(
+    "uproar_alerter_records_total",
+    "Records read from Kafka.",
+    ["topic", "outcome"],  # outcome: stored, repeated, malformed
+    registry=REGISTRY,
+)
+RETRIES = Counter(
+    "uproar_alerter_retries_total",
+    "Times that reading or publishing had to wait for the broker or the database.",
+    ["part"],  # consume, publish
+    registry=REGISTRY,
+)
+INCIDENTS = Gauge(
+    "uproar_alerter_incidents",
+    "Incidents by state, as of the last look at the database.",
+    ["state"],
+    registry=REGISTRY,
+)
+OUTBOX_PENDING = Gauge(
+    "uproar_alerter_outbox_pending",
+    "Deliveries that are not done yet.",
+    registry=REGISTRY,
+)
+OUTBOX_OLDEST = Gauge(
+    "uproar_alerter_outbox_oldest_seconds",
+    "Age of the oldest delivery that is not done yet; 0 without one.",
+    registry=REGISTRY,
+)
+DELIVERIES = Counter(
+    "uproar_alerter_deliveries_total",
+    "Attempts to deliver, by the notifier's type and how they ended.",
+    ["notifier", "outcome"],  # outcome: sent, retry, refused, unknown
+    registry=REGISTRY,
+)
+POST_TO_PAGE = Histogram(
+    "uproar_alerter_post_to_page_seconds",
+    "From the acceptance of the batch that closed the deciding minute to the receipt of the page.",
+    buckets=(0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900, 3600),
+    registry=REGISTRY,
+)
+SUBJECTS_PUBLISHED = Counter(
+    "uproar_alerter_subjects_published_total",
+    "Subjects and tombstones sent to the watch-list topic.",
+    registry=REGISTRY,
+)
