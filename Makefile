@@ -13,7 +13,7 @@ TORCH := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
-.PHONY: help demo up test check lint types arch unit integration e2e chaos bench images deploy-check install format clean
+.PHONY: help demo up test check lint types arch unit integration e2e bench deploy-check install format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ e2e: $(VENV)/.dev ## one file per promise, on real processes
 
 bench: $(VENV)/.dev ## ratios measured in one run
 	@$(PYTEST) -q -s -p no:randomly tests/bench
+
+deploy-check: ## the manifests on a real Kubernetes API server, where there is one
+	@deploy/check
 
 format: $(VENV)/.dev ## put the code into its canonical form
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet .
