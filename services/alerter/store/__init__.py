@@ -1,0 +1,1 @@
+"""Store: the only room that knows SQL. It keeps what it is given and decides nothing."""

@@ -1,0 +1,188 @@
+"""Database: connections and transactions on SQLite or PostgreSQL. It knows no table."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from uproar.errors import Misconfigured, Unavailable
+
+Transaction = AsyncConnection
+"""What the rooms above hand from one function of the store to the next, and never look into."""
+
+SQLITE: Final = "sqlite"
+_BUSY_TIMEOUT_MS = 15_000
+# What may be otherwise a moment later: the file is locked, the disk is full, ...
+# or another transaction wrote the same row first.
+_SQLITE_DOWN = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_IOERR",
+    "SQLITE_FULL",
+    "SQLITE_CANTOPEN",
+    "SQLITE_CONSTRAINT_PRIMARYKEY",
+    "SQLITE_CONSTRAINT_UNIQUE",
+)
+# Connection lost, resources short, shutting down, serialisation failure, deadlock, lock not
+# available, the same row written first by another.
+_POSTGRES_DOWN = ("08", "53", "57P", "40001", "40P01", "55P03", "23505")
+
+
+def insert_into(transaction: Transaction, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Begin an INSERT that may say what happens when the row is there (ON CONFLICT)."""
+    if transaction.dialect.name == SQLITE:
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+class Database:
+    """
+    The alerter's database.
+
+    Args:
+        url: ``sqlite+aiosqlite:///PATH`` or ``postgresql+asyncpg://...``.
+
+    Raises:
+        Misconfigured: Any other URL, or SQLite in memory (it loses concurrent writes).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _checked(url)
+        self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        self._reader = self.engine.execution_options(reading=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is one file, with one writer at a time."""
+        return self.url.get_backend_name() == SQLITE
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """
+        Hold a transaction that may write: committed at the end, rolled back by any exception.
+
+        Raises:
+            Unavailable: The database does not answer, or did not let the transaction through; the
+                same transaction may succeed later.
+        """
+        with _told():
+            async with self.engine.begin() as transaction:
+                yield transaction
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Hold a transaction that only reads, and so waits for nobody; raises Unavailable."""
+        with _told():
+            async with self._reader.begin() as transaction:
+                yield transaction
+
+    @asynccontextmanager
+    async def altering(self) -> AsyncIterator[Transaction]:
+        """
+        Hold a transaction that may alter tables: SQLite copies one to alter it, which foreign keys
+        would forbid. Raises Unavailable.
+        """
+        with _told():
+            async with self.engine.connect() as connection:
+                await self._foreign_keys(connection, "OFF")  # no effect inside a transaction
+                try:
+                    async with connection.begin():
+                        yield connection
+                finally:
+                    await self._foreign_keys(connection, "ON")
+
+    async def _foreign_keys(self, connection: Transaction, switch: str) -> None:
+        if self.is_sqlite:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute(f"PRAGMA foreign_keys={switch}")
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say Unavailable where the world is down, and let everything else through."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, OSError, sqlite3.OperationalError) as error:
+        if not _is_down(error):
+            raise
+        reason = getattr(error, "orig", None) or error
+        raise Unavailable(f"the database does not answer: {reason}") from error
+
+
+def _is_down(error: Exception) -> bool:
+    if isinstance(error, PoolTimeout | OSError):
+        return True
+    cause = getattr(error, "orig", error)
+    if name := getattr(cause, "sqlite_errorname", None):
+        return str(name).startswith(_SQLITE_DOWN)
+    if code := getattr(cause, "sqlstate", None):
+        return str(code).startswith(_POSTGRES_DOWN)
+    return bool(getattr(error, "connection_invalidated", False)) or isinstance(
+        getattr(cause, "__cause__", None), OSError
+    )
+
+
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Misconfigured("UPROAR_DATABASE_URL is no database URL") from error
+    if parsed.drivername not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
+        raise Misconfigured(
+            f"UPROAR_DATABASE_URL: {parsed.drivername}:// is not supported; "
+            "use postgresql+asyncpg://... or sqlite+aiosqlite:///PATH"
+        )
+    if parsed.get_backend_name() == SQLITE and parsed.database in {None, "", ":memory:"}:
+        raise Misconfigured("UPROAR_DATABASE_URL: SQLite needs a file, sqlite+aiosqlite:///PATH")
+    return parsed
+
+
+def _postgres(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=10,
+        pool_pre_ping=True,  # a restarted server must cost nobody an error
+        connect_args={"timeout": 5, "command_timeout": 30},
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    """Open a file whose writers queue: the driver's own transactions lose updates silently."""
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # it holds posts and the digests of keys
+    except OSError as error:
+        raise Misconfigured(f"the database file {path} cannot be written: {error}") from error
+    engine = create_async_engine(url, pool_size=5, max_overflow=15)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy, not the driver, opens transactions
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",  # once the offset is committed, a power cut must not undo the page
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,100 @@
+"""
+Migrate: bring a database to the schema of this version, or say that it is of a newer one.
+
+A change of ``tables.py`` needs a file in ``migrations/versions``; ``draft`` writes its beginning.
+"""
+
+from importlib import resources
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+
+from services.alerter.store.columns import SafeJson, SafeText, UtcDateTime
+from services.alerter.store.database import SQLITE, Database
+from services.alerter.store.tables import METADATA
+from uproar.errors import Misconfigured
+
+_LOCK = 7_089_234_771  # one process at a time migrates a PostgreSQL database
+
+
+async def migrate(database: Database, revision: str = "head") -> None:
+    """
+    Bring the database to a revision: ``head`` or an older one, which is a downgrade.
+
+    Raises:
+        Misconfigured: The database is of a newer uproar than this one.
+        Unavailable: It does not answer.
+    """
+    async with database.altering() as connection:
+        if connection.dialect.name != SQLITE:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        await connection.run_sync(_to, revision)
+
+
+async def drift(database: Database) -> list[Any]:
+    """Return what ``tables.py`` says and the database does not, or the other way round."""
+    async with database.reading() as connection:
+        return await connection.run_sync(_drift)
+
+
+async def draft(database: Database, message: str) -> None:
+    """Write the beginning of a migration from what has drifted; for developers."""
+    async with database.altering() as connection:
+        await connection.run_sync(
+            lambda sync: command.revision(_config(sync), message, autogenerate=True)
+        )
+
+
+def _to(connection: Connection, revision: str) -> None:
+    config = _config(connection)
+    script = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    try:
+        known = {step.revision for step in script.walk_revisions()}
+        if current is not None and current not in known:
+            raise Misconfigured(
+                f"the database is of a newer uproar (revision {current}): upgrade uproar"
+            )
+        older = revision == "base" or (
+            current is not None
+            and revision != "head"
+            and revision in {step.revision for step in script.iterate_revisions(current, "base")}
+        )
+        (command.downgrade if older else command.upgrade)(config, revision)
+    except CommandError as error:
+        raise Misconfigured(f"the database cannot be migrated: {error}") from error
+
+
+def _drift(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts=OPTIONS)
+    return list(compare_metadata(context, METADATA))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    location = resources.files("services.alerter.store").joinpath("migrations")
+    config.set_main_option("script_location", str(location))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _render(kind: str, item: Any, _: Any) -> str | bool:
+    """Write our column types into a migration by the name under which its template has them."""
+    if kind == "type" and isinstance(item, SafeJson | SafeText | UtcDateTime):
+        return f"columns.{type(item).__name__}()"
+    return False
+
+
+OPTIONS: dict[str, Any] = {
+    "render_as_batch": True,  # SQLite alters a table by copying it
+    "compare_type": True,
+    "render_item": _render,
+    "target_metadata": METADATA,
+}

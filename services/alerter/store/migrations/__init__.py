@@ -1,0 +1,1 @@
+"""Migrations: how each schema becomes the next one. Old ones are never changed."""

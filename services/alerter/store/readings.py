@@ -1,0 +1,85 @@
+"""Readings of subjects, and the states of sources, as detect and ingest last told them."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from services.alerter.store.database import Transaction, insert_into
+from services.alerter.store.tables import READINGS, SOURCES
+from uproar.reading import Reading
+from uproar.watermark import SourceState, State
+
+KEPT: Final = timedelta(days=90)
+UNHEARD: Final = timedelta(minutes=1)
+"""After that long without a report a live source counts as blind: its ingest has died."""
+
+Place = tuple[datetime, bool]
+"""Where a page of readings ended: its last one's ``at`` and ``decision``."""
+
+
+async def add(transaction: Transaction, readings: Sequence[Reading], *, now: datetime) -> None:
+    """Keep readings; one of the same subject and moment takes the older one's place."""
+    for reading in readings:
+        row = {field.name: getattr(reading, field.name) for field in fields(reading)}
+        row["received_at"] = now
+        statement = insert_into(transaction, READINGS).values(**row)
+        await transaction.execute(
+            statement.on_conflict_do_update(index_elements=["subject", "at", "decision"], set_=row)
+        )
+
+
+async def page(
+    transaction: Transaction,
+    subject: str,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    after: Place | None = None,
+) -> list[dict[str, Any]]:
+    """Return at most ``limit`` readings of a subject, the newest first, behind the place."""
+    query = select(READINGS).where(READINGS.c.subject == subject)
+    if since is not None:
+        query = query.where(READINGS.c.at >= since)
+    if until is not None:
+        query = query.where(READINGS.c.at < until)
+    if after is not None:
+        at, decision = after
+        same = (READINGS.c.at == at) & (READINGS.c.decision < decision)
+        query = query.where((READINGS.c.at < at) | same)
+    query = query.order_by(READINGS.c.at.desc(), READINGS.c.decision.desc()).limit(limit)
+    return [dict(row) for row in (await transaction.execute(query)).mappings()]
+
+
+async def report(transaction: Transaction, sources: Sequence[SourceState]) -> None:
+    """Keep what ingest says of its sources; an older report than the one that is kept is dropped."""
+    for source in sources:
+        row = {
+            "name": source.source,
+            "state": source.state.value,
+            "event_time": source.event_time,
+            "last_post_at": source.last_post_at,
+            "reported_at": source.reported_at,
+        }
+        statement = insert_into(transaction, SOURCES).values(**row)
+        await transaction.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_=row,
+                where=SOURCES.c.reported_at <= statement.excluded.reported_at,
+            )
+        )
+
+
+async def sources(transaction: Transaction, *, now: datetime) -> list[dict[str, Any]]:
+    """Return every source by name; a live one that is not heard of any more is blind."""
+    rows = (await transaction.execute(select(SOURCES).order_by(SOURCES.c.name))).mappings()
+    return [dict(row) | {"state": _state(row["state"], row["reported_at"], now)} for row in rows]
+
+
+def _state(state: str, reported_at: datetime, now: datetime) -> State:
+    unheard = now - reported_at > UNHEARD
+    return State.BLIND if unheard and State(state) is State.LIVE else State(state)

@@ -1,0 +1,206 @@
+"""Tables: every table of the alerter. What the columns mean is said by the values they hold."""
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+)
+
+from services.alerter.store.columns import SafeJson, SafeText, UtcDateTime
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# --------------------------------------------------------------------------------- incidents
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    Column("id", SafeText, primary_key=True),
+    Column("subject", SafeText, nullable=False),
+    Column("subject_name", SafeText, nullable=False),  # stays when the subject is no longer watched
+    Column("kind", SafeText, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("level", SafeText, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("peak_severity", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("authors", Integer, nullable=False),
+    Column("title", SafeText, nullable=False),
+    Column("why", SafeJson, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),  # event time
+    Column("happened_at", UtcDateTime, nullable=False),  # event time
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", SafeText),
+    Column("resolved_at", UtcDateTime),
+    Column("resolved_by", SafeText),
+    Column("episode", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Index(None, "opened_at", "id"),
+    Index(None, "state"),
+    Index(None, "subject", "opened_at"),
+)
+
+TRANSITIONS = Table(
+    "transitions",
+    METADATA,
+    Column("incident", SafeText, ForeignKey("incidents.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("happened", SafeText, nullable=False),
+    Column("before", SafeText),
+    Column("after", SafeText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("happened_at", UtcDateTime),
+    Column("by", SafeText, nullable=False),
+    Column("level", SafeText, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("authors", Integer, nullable=False),
+    Column("page", Boolean, nullable=False),
+    Column("backlash", SafeText),
+    Column("summary", SafeText),
+)
+
+BACKLASH = Table(  # every event taken, so that a repeat is known
+    "backlash",
+    METADATA,
+    Column("id", SafeText, primary_key=True),
+    Column("incident", SafeText, ForeignKey("incidents.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("accepted_at", UtcDateTime),
+    Column("traceparent", SafeText),
+    Index(None, "incident"),
+)
+
+EVIDENCE = Table(
+    "evidence",
+    METADATA,
+    Column("incident", SafeText, ForeignKey("incidents.id"), primary_key=True),
+    Column("post", SafeText, primary_key=True),
+    Column("text", SafeText, nullable=False),
+    Column("url", SafeText),
+    Column("author", SafeText),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("why", SafeText, nullable=False),
+    Column("sequence", Integer, nullable=False),  # the transition that cited it last
+    Column("place", Integer, nullable=False),  # its place among those cited together
+    Index(None, "post"),
+    Index(None, "author"),
+)
+
+DELETIONS = Table(  # what was taken back, so that a later event cannot bring it again
+    "deletions",
+    METADATA,
+    Column("what", SafeText, primary_key=True),  # `post:ID` or `author:PSEUDONYM`
+    Column("at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+)
+
+# --------------------------------------------------------------------------------- the watch list
+
+SUBJECTS = Table(
+    "subjects",
+    METADATA,
+    Column("id", SafeText, primary_key=True),
+    Column("kind", SafeText, nullable=False),
+    Column("value", SafeJson, nullable=False),
+    Column("version", Integer, nullable=False),  # counts its changes
+    Column("published", Integer, nullable=False),  # the version that the topic has; 0 for none
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("deleted_at", UtcDateTime),  # the row stays: the file must not bring it back
+    Column("seed", SafeText),  # digest of the file's entry when it was last taken over
+)
+
+READINGS = Table(
+    "readings",
+    METADATA,
+    Column("subject", SafeText, primary_key=True),
+    Column("at", UtcDateTime, primary_key=True),
+    Column("decision", Boolean, primary_key=True),
+    Column("seconds", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("negative", Float, nullable=False),
+    Column("positive", Float, nullable=False),
+    Column("authors", Integer, nullable=False),
+    Column("unscored", Integer, nullable=False),
+    Column("baseline", Float, nullable=False),
+    Column("statistic", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("window_seconds", Integer, nullable=False),
+    Column("negative_share", Float),
+    Column("baseline_share", Float),
+    Column("gate", SafeText, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Index(None, "received_at"),
+)
+
+SOURCES = Table(
+    "sources",
+    METADATA,
+    Column("name", SafeText, primary_key=True),
+    Column("state", SafeText, nullable=False),
+    Column("event_time", UtcDateTime),
+    Column("last_post_at", UtcDateTime),
+    Column("reported_at", UtcDateTime, nullable=False),
+)
+
+# ------------------------------------------------------------------------------------------ people
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", SafeText, primary_key=True),
+    Column("name", SafeText, nullable=False),
+    Column("role", SafeText, nullable=False),
+    Column("digest", SafeText, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+)
+
+PASSES = Table(  # one-time links and the sessions of the console
+    "passes",
+    METADATA,
+    Column("digest", SafeText, primary_key=True),
+    Column("purpose", SafeText, nullable=False),  # link, session
+    Column("name", SafeText, nullable=False),
+    Column("role", SafeText, nullable=False),
+    Column("key", SafeText, ForeignKey("keys.id")),  # a session ends with the key it came from
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
+)
+
+ANSWERS = Table(  # what was answered under an Idempotency-Key
+    "answers",
+    METADATA,
+    Column("scope", SafeText, primary_key=True),
+    Column("request", SafeText, nullable=False),
+    Column("status", Integer),  # none while the first request is still under way
+    Column("body", SafeText),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "created_at"),
+)
+
+FACTS = Table(  # what is true of this installation
+    "facts",
+    METADATA,
+    Column("name", SafeText, primary_key=True),
+    Column("value", SafeText, nullable=False),
+)
