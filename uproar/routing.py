@@ -1,0 +1,135 @@
+"""Routing: which receivers hear of which transition, and what for. Not what is said (notice)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NewType
+
+from uproar.backlash import Level
+from uproar.errors import Malformed
+from uproar.incident import Happening, State, Transition
+from uproar.notice import Language, NoticeKind
+from uproar.subject import Kind, Subject
+
+ReceiverName = NewType("ReceiverName", str)
+
+DEFAULT_ROUTE: Final = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """
+    Somebody who can be told: a channel, a pager service, an address.
+
+    Attributes:
+        language: In which language it is told.
+        pages_only: It only wakes people: updates that are no page are kept from it.
+        canary: It also takes the product's own test posts.
+    """
+
+    name: ReceiverName
+    language: Language = Language.EN
+    pages_only: bool = False
+    canary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who hears of an incident once it has reached ``level``."""
+
+    name: str
+    receivers: tuple[Receiver, ...]
+    level: Level = Level.ALERT
+
+
+def read_routes(
+    tables: Sequence[Mapping[str, Any]], receivers: Sequence[Receiver]
+) -> tuple[Route, ...]:
+    """
+    Read the ``[[route]]`` tables; where none is called ``default``, that one goes to all receivers.
+
+    Raises:
+        Malformed: Which route is wrong and why.
+    """
+    known = {receiver.name: receiver for receiver in receivers}
+    routes = tuple(_route(table, number, known) for number, table in enumerate(tables, start=1))
+    names = [route.name for route in routes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise Malformed(f"route {min(twice)!r} stands twice")
+    if DEFAULT_ROUTE not in names:
+        routes += (Route(name=DEFAULT_ROUTE, receivers=tuple(receivers)),)
+    return routes
+
+
+def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, Receiver]) -> Route:
+    where = f"route {table.get('name', f'number {number}')!r}"
+    if unknown := sorted(set(table) - {"name", "receivers", "level"}):
+        raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are name, receivers, level")
+    name, names, level = table.get("name"), table.get("receivers"), table.get("level", "alert")
+    if not isinstance(name, str) or not name.strip():
+        raise Malformed(f"{where} has no name")
+    if not isinstance(names, list | tuple) or not names:
+        raise Malformed(f"{where}: receivers must be a list of receiver names")
+    if missing := [n for n in names if n not in known]:
+        raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
+    if level not in set(Level):
+        raise Malformed(f"{where}: level must be one of {', '.join(Level)}")
+    return Route(name=name, receivers=tuple(known[n] for n in names), level=Level(level))
+
+
+def route_of(subject: Subject, routes: Sequence[Route]) -> Route | None:
+    """Return the route a subject names, or the default one: a wrong name must not lose a page."""
+    by_name = {route.name: route for route in routes}
+    return by_name.get(subject.route or DEFAULT_ROUTE) or by_name.get(DEFAULT_ROUTE)
+
+
+def receivers(
+    transition: Transition,
+    subject: Subject,
+    routes: Sequence[Route],
+    *,
+    reached: Level | None,
+) -> list[tuple[Receiver, NoticeKind]]:
+    """
+    Tell who hears of a transition, and what for.
+
+    Args:
+        transition: What happened to the incident.
+        subject: Whose incident it is.
+        routes: All routes.
+        reached: The highest level the incident had before this transition; None where it begins.
+
+    Returns:
+        Each receiver once, in the order of its route.
+    """
+    if subject.kind is Kind.CANARY:
+        return _canary(transition, routes)
+    route = route_of(subject, routes)
+    if route is None or transition.level.rank < route.level.rank:
+        return []
+    told = reached is not None and reached.rank >= route.level.rank
+    kind = _kind(transition, told=told)
+    if kind is None:
+        return []
+    quiet = kind is NoticeKind.UPDATE and not transition.page
+    unique = dict.fromkeys(route.receivers)
+    return [(receiver, kind) for receiver in unique if not (quiet and receiver.pages_only)]
+
+
+def _kind(transition: Transition, *, told: bool) -> NoticeKind | None:
+    """What a transition is to those who have been told of the incident before, or have not."""
+    match transition.happened:
+        case Happening.ACKNOWLEDGE:
+            return NoticeKind.ACKNOWLEDGE if transition.changed else None
+        case Happening.RESOLVE | Happening.ENDED:
+            return NoticeKind.RESOLVE if transition.changed else None
+    if transition.after is State.RESOLVED and not transition.page:
+        return None  # people closed it: only a rise, which reopens it, disturbs them again
+    closed = transition.before is State.RESOLVED
+    return NoticeKind.UPDATE if told and not closed else NoticeKind.TRIGGER
+
+
+def _canary(transition: Transition, routes: Sequence[Route]) -> list[tuple[Receiver, NoticeKind]]:
+    if not transition.page:
+        return []
+    marked = dict.fromkeys(r for route in routes for r in route.receivers if r.canary)
+    return [(receiver, NoticeKind.CANARY) for receiver in marked]
