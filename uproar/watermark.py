@@ -1,8 +1,10 @@
 """Watermarks: how far event time has come, carried as records; Frontier: the minimum over them."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class State(StrEnum):
@@ -55,3 +57,122 @@ class SourceState:
     cursor: str | None
     last_post_at: datetime | None
     reported_at: datetime
+
+
+class Frontier:
+    """
+    How far event time has come on everything that is listened to: no minute before it is open.
+
+    The minimum over all live sources, and for each over all posts partitions. A live source holds
+    everything back until it is heard in every partition. One that ended counts until all its
+    partitions have said so, then once more with its last watermarks, and leaves; a blind one leaves
+    when all its partitions have said so, without that. Until then the partition that is behind
+    counts, so that the contents of a minute do not depend on which partition was read faster.
+    """
+
+    def __init__(self) -> None:
+        self._sources: dict[str, _Source] = {}
+        self._limit: datetime | None = None
+
+    @property
+    def limit(self) -> datetime | None:
+        """No post older than this is waited for; None before the first. Never goes back."""
+        return self._limit
+
+    def observe(self, watermark: Watermark) -> None:
+        """Take a watermark of one source, as it came through one posts partition."""
+        source = self._sources.setdefault(watermark.source, _Source())
+        source.hear(watermark)
+        self._advance()
+        if source.gone:
+            del self._sources[watermark.source]
+            self._advance()
+
+    def set_aside(self, source: str) -> None:
+        """Stop waiting for a source that is not heard of; what it says is still remembered."""
+        self._sources.setdefault(source, _Source()).aside = True
+        self._advance()
+
+    def take_back(self, source: str) -> None:
+        """Count a source again that was set aside."""
+        if known := self._sources.get(source):
+            known.aside = False
+            self._advance()
+
+    def _advance(self) -> None:
+        limits = [s.limit for s in self._sources.values() if s.counted]
+        if not limits or None in limits:
+            return
+        limit = min(limit for limit in limits if limit is not None)
+        self._limit = limit if self._limit is None else max(limit, self._limit)
+
+    def dump(self) -> bytes:
+        """Write everything that is remembered, to be read by :meth:`load`."""
+        return json.dumps(
+            {
+                "limit": None if self._limit is None else self._limit.isoformat(),
+                "sources": {name: source.dump() for name, source in self._sources.items()},
+            }
+        ).encode()
+
+    @classmethod
+    def load(cls, raw: bytes) -> "Frontier":
+        """Read what :meth:`dump` wrote."""
+        frontier, written = cls(), json.loads(raw)
+        if written["limit"] is not None:
+            frontier._limit = datetime.fromisoformat(written["limit"])
+        frontier._sources = {
+            name: _Source.load(source) for name, source in written["sources"].items()
+        }
+        return frontier
+
+
+@dataclass(slots=True)
+class _Source:
+    """One source in all posts partitions: partition -> (time reached, state)."""
+
+    partitions: int = 1
+    heard: dict[int, tuple[datetime, State]] = field(default_factory=dict)
+    aside: bool = False
+
+    def hear(self, watermark: Watermark) -> None:
+        self.partitions = watermark.partitions or 1
+        number, at = watermark.partition or 0, watermark.at
+        if number in self.heard:
+            at = max(at, self.heard[number][0])
+        self.heard[number] = (at, watermark.state)
+
+    @property
+    def states(self) -> set[State]:
+        return {state for _, state in self.heard.values()}
+
+    @property
+    def counted(self) -> bool:
+        """Whether the minimum asks for it: blind or backfill in all partitions does not count."""
+        return not self.aside and bool(self.states & {State.LIVE, State.ENDED})
+
+    @property
+    def gone(self) -> bool:
+        return len(self.heard) >= self.partitions and State.LIVE not in self.states
+
+    @property
+    def limit(self) -> datetime | None:
+        if len(self.heard) < self.partitions:
+            return None
+        return min(at for at, _ in self.heard.values())
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "partitions": self.partitions,
+            "aside": self.aside,
+            "heard": [[n, at.isoformat(), state] for n, (at, state) in self.heard.items()],
+        }
+
+    @classmethod
+    def load(cls, written: dict[str, Any]) -> "_Source":
+        heard = written["heard"]
+        return cls(
+            partitions=written["partitions"],
+            aside=written["aside"],
+            heard={n: (datetime.fromisoformat(at), State(state)) for n, at, state in heard},
+        )
