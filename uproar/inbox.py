@@ -136,12 +136,15 @@ def _parse(raw: bytes | Mapping[str, Any]) -> InputPost:
         raise Malformed(reason(error)) from error
 
 
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _PLACE = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>[^`]*)`", re.DOTALL)
 
 
 def reason(error: Exception) -> str:
     """Say in one line what msgspec found wrong, the field first."""
     text = str(error)
+    if match := _MISSING.match(text):
+        return f"{match['field']}: missing"
     if match := _PLACE.fullmatch(text):
         text = f"{match['where']}: {match['what']}" if match["where"] else match["what"]
     return text.replace("`", "'")[:300]

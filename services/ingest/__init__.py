@@ -1,0 +1,1 @@
+"""Ingest: posts in, over HTTP; what concerns a subject goes on to the topic, once."""

@@ -1,0 +1,117 @@
+"""The body of a push: read within its limits, and told apart into posts, which stay unread."""
+
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from fastapi import Request
+
+from services.ingest.api.refused import Refused
+from uproar.errors import Malformed
+from uproar.inbox import mend_surrogates
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the body, packed or not, and stop where it becomes too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+    match request.headers.get("content-encoding", "identity").strip().lower():
+        case "identity" | "":
+            return bytes(body)
+        case "gzip":
+            return _unpack(bytes(body))
+        case other:
+            raise Refused(415, "Unsupported", f"content-encoding {other[:50]!r}: send gzip or none")
+
+
+def _unpack(packed: bytes) -> bytes:
+    body = b""
+    while packed:  # a gzip file may have several members
+        member = zlib.decompressobj(wbits=31)
+        try:
+            body += member.decompress(packed, MAX_BODY_BYTES + 1 - len(body))
+        except zlib.error as error:
+            raise Refused(400, "Unreadable body", f"gzip: {error}") from error
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if not member.eof:
+            raise Refused(400, "Unreadable body", "gzip: the end is missing")
+        packed = member.unused_data
+    return body
+
+
+def _too_large() -> Refused:
+    return Refused(413, "Too large", f"a body may hold {MAX_BODY_BYTES} bytes, also unpacked")
+
+
+_LINES = {
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+}
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
+
+
+def tell_apart(body: bytes, kind: str) -> list[bytes | Malformed]:
+    """
+    Tell the posts of a body apart: an object, an array, or one object a line.
+
+    Args:
+        body: Bytes of anybody.
+        kind: Media type, lower case; anything but NDJSON is told by its first character.
+
+    Returns:
+        Each post's JSON, unread; a broken line is the reason why it cannot be read.
+
+    Raises:
+        Refused: The body as a whole cannot be read: 400, and where.
+    """
+    body = mend_surrogates(body.removeprefix(b"\xef\xbb\xbf"))
+    start = body.lstrip(b" \t\r\n")[:1]
+    if kind in _LINES:
+        return _lines(body)
+    if start == b"[":
+        return [bytes(item) for item in _decoded(_ARRAY, body)]
+    if start != b"{":
+        raise Refused(400, "Unreadable body", "send a JSON object, an array, or one object a line")
+    first, _, rest = body.strip().partition(b"\n")
+    if rest.strip() and _is_json(first):
+        return _lines(body)
+    _decoded(_ANY, body)
+    return [body]
+
+
+def _lines(body: bytes) -> list[bytes | Malformed]:
+    items: list[bytes | Malformed] = []
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            items.append(bytes(_decoded(_ANY, line)))
+        except Refused as refused:
+            items.append(Malformed(f"line {number}: {refused.detail}"))
+    return items
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    try:
+        return decoder.decode(raw)
+    except RecursionError as error:
+        raise Refused(400, "Unreadable body", "nested too deeply") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Refused(400, "Unreadable body", str(error)) from error
+
+
+def _is_json(raw: bytes) -> bool:
+    with suppress(Refused):
+        _decoded(_ANY, raw)
+        return True
+    return False

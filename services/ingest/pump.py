@@ -1,0 +1,286 @@
+"""
+Pump: what each stream is, and its watermark into every posts partition. Not what its posts say.
+
+A push without ``up_to`` goes by the wall clock: live from its first post until ingest stops. With
+``up_to`` a stream has its own time, and is live only where no other stream is. A backfill holds
+nothing back. A watermark is sent once the posts it covers are acknowledged.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import structlog
+
+from services.ingest import metrics
+from services.ingest.cursors import ACTIVE, Behind, Clock, Conflict, Cursors, Stream
+from services.ingest.intake import Intake, Outcome, Push, Send
+from services.process import new_traceparent
+from uproar.errors import Unavailable
+from uproar.topics import POSTS, SOURCES
+from uproar.watermark import State, Watermark
+from uproar.wire import ACCEPTED_AT, TRACEPARENT, Record
+
+log = structlog.get_logger(room="ingest/pump")
+
+CANARY = "canary"
+"""The stream of the product's own test posts: it stands in no replay's way."""
+
+BEHIND = timedelta(seconds=10)
+SILENCE = timedelta(seconds=60)
+REPORT_EVERY = timedelta(seconds=10)
+TURN_SECONDS = 25.0
+PARTING_SECONDS = 3.0
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Pump:
+    """Takes pushes, keeps the streams, sends their watermarks and says every 10 s what they are."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        cursors: Cursors,
+        send: Send,
+        partitions: int,
+        rng: Random,
+        clock: Callable[[], datetime] = _wall_clock,
+    ) -> None:
+        """
+        Make a pump.
+
+        Args:
+            intake: Judges posts and sends on what is accepted.
+            cursors: The streams as they were when ingest ended.
+            send: Hands records to the broker.
+            partitions: How many posts partitions there are.
+            rng: For trace ids.
+            clock: The wall clock.
+        """
+        self._intake, self._cursors, self._send = intake, cursors, send
+        self._partitions, self._rng, self._clock = partitions, rng, clock
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._said: dict[str, State] = {}  # by source, the state of the last report
+        self._cut_off = [stream for stream in cursors if stream.state in ACTIVE]
+        for stream in self._cut_off:  # ingest was killed: they have left until heard of again
+            stream.state = State.BLIND
+
+    # ------------------------------------------------------------------------------- one request
+
+    async def take(self, push: Push) -> Outcome:
+        """
+        Take the posts of a push, then move its stream on.
+
+        Requests of a stream that has its own time are taken one after the other, in order.
+
+        Raises:
+            Conflict: The push contradicts what its stream, or another one, is.
+            Unavailable: The broker or the watch list is missing; it may be sent again.
+        """
+        if push.up_to is None and not push.end and not push.backfill:
+            return await self._take_live(push)
+        turn = self._turns[push.source]
+        try:
+            await asyncio.wait_for(turn.acquire(), TURN_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable("an earlier request of this stream still waits") from error
+        try:
+            return await self._take_own(push)
+        finally:
+            turn.release()
+
+    async def _take_live(self, push: Push) -> Outcome:
+        stream = self._cursors.get(push.source)
+        if stream and stream.state in ACTIVE and stream.clock is Clock.OWN:
+            raise Conflict(
+                f"{push.source} goes by its own time: go on with ?up_to, or push live posts "
+                "under another ?source"
+            )
+        outcome = await self._intake.take(push)
+        if outcome.newest is not None:
+            await self._go_live(push, outcome.newest)
+        return outcome
+
+    async def _go_live(self, push: Push, newest: datetime) -> None:
+        stream = self._cursors.get(push.source)
+        now = self._clock()
+        if stream is None:
+            stream = Stream(source=push.source, clock=Clock.WALL, state=State.BLIND, heard_at=now)
+            self._cursors.add(stream)
+        stream.took(newest, now)
+        stream.heard_at = now
+        if stream.state is State.LIVE:
+            return
+        stream.clock, stream.state = Clock.WALL, State.LIVE
+        for other in self._live_besides(push.source) if push.source != CANARY else ():
+            if other.clock is Clock.OWN:  # people's posts come first: the replay leaves
+                await self._leave(other)
+        await self._changed(stream)
+
+    async def _take_own(self, push: Push) -> Outcome:
+        now = self._clock()
+        stream = self._admit(push, now)
+        stream.state = State.BACKFILL if push.backfill else State.LIVE
+        stream.heard_at = now
+        late_before = None if stream.clock is Clock.WALL else stream.reached
+        outcome = await self._intake.take(push, late_before=late_before)
+        stream.took(outcome.newest, self._clock())
+        stream.move(push.up_to)
+        if push.end:
+            stream.end()
+        if not push.backfill:  # a backfill closes nothing, nor does its end
+            await self._send(self._watermarks([stream], push.received_at, push.traceparent))
+        stream.heard_at = self._clock()
+        outcome.reached = stream.reached
+        self._cursors.save()
+        if self._said.get(stream.source) is not stream.state:
+            await self._changed(stream)
+        return outcome
+
+    def _admit(self, push: Push, now: datetime) -> Stream:
+        stream = self._cursors.get(push.source)
+        if stream is not None:
+            _agree(push, stream)
+        if not push.backfill and push.source != CANARY:
+            for other in self._live_besides(push.source):
+                raise Conflict(
+                    f"{other.source} is live: a stream with a time of its own would hold it back. "
+                    "Send it with ?backfill=true, or to an ingest where nothing else is live"
+                )
+        if stream is None:
+            stream = Stream(source=push.source, clock=Clock.OWN, state=State.BLIND, heard_at=now)
+            self._cursors.add(stream)
+        elif stream.state not in ACTIVE:
+            stream.clock = Clock.OWN
+        return stream
+
+    def _live_besides(self, source: str) -> list[Stream]:
+        return [
+            stream
+            for stream in self._cursors
+            if stream.state is State.LIVE and stream.source not in {source, CANARY}
+        ]
+
+    # -------------------------------------------------------------------------------- all the time
+
+    async def run(self) -> None:
+        """Move the live streams on every second and report every 10 s, until cancelled."""
+        reported = self._clock()
+        while True:
+            try:
+                if self._cut_off:
+                    await self._rejoin()
+                await self.tick()
+                if self._clock() - reported >= REPORT_EVERY:
+                    reported = self._clock()
+                    await self.report()
+            except Unavailable as error:
+                log.warning("watermarks wait", reason=str(error))
+            await asyncio.sleep(1.0)
+
+    async def tick(self) -> None:
+        """Move the streams that go by the wall clock on; give up those not heard of for a minute."""
+        now = self._clock()
+        by_clock = []
+        for stream in self._cursors:
+            if stream.state is State.LIVE and stream.clock is Clock.WALL:
+                stream.move(now - BEHIND)
+                by_clock.append(stream)
+            elif self._is_silent(stream, now):
+                await self._leave(stream)
+        await self._send(self._watermarks(by_clock, now, new_traceparent(self._rng)))
+
+    def _is_silent(self, stream: Stream, now: datetime) -> bool:
+        busy = self._turns[stream.source].locked()
+        return stream.state in ACTIVE and now - stream.heard_at > SILENCE and not busy
+
+    async def report(self) -> None:
+        """Say of each stream under way what it is."""
+        for stream in self._cursors:
+            if stream.state in ACTIVE:
+                await self._report(stream)
+        self._cursors.save()
+
+    async def part(self) -> None:
+        """Ingest stops: its live streams leave the minimum, so that nobody waits for them."""
+        try:
+            async with asyncio.timeout(PARTING_SECONDS):
+                for stream in self._cursors:
+                    if stream.state in ACTIVE:
+                        await self._leave(stream)
+        except (Unavailable, TimeoutError) as error:
+            log.warning("could not say good-bye", reason=str(error) or "no answer in time")
+
+    async def _rejoin(self) -> None:
+        """Say that what was under way when ingest was killed has left, unless it is back already."""
+        left = [stream for stream in self._cut_off if stream.state is State.BLIND]
+        trace = new_traceparent(self._rng)
+        await self._send(self._watermarks(left, self._clock(), trace))
+        for stream in left:
+            await self._changed(stream)
+        self._cut_off = []
+
+    async def _leave(self, stream: Stream) -> None:
+        was_live = stream.state is State.LIVE
+        stream.state = State.BLIND
+        if was_live:
+            trace = new_traceparent(self._rng)
+            await self._send(self._watermarks([stream], self._clock(), trace))
+        await self._changed(stream)
+
+    async def _changed(self, stream: Stream) -> None:
+        log.info("stream", source=stream.source, state=stream.state, reached=stream.reached)
+        self._cursors.save()
+        await self._report(stream)
+
+    async def _report(self, stream: Stream) -> None:
+        self._said[stream.source] = stream.state
+        for state in State:
+            metrics.SOURCE_STATE.labels(stream.source, state).set(state is stream.state)
+        if stream.reached is not None:
+            metrics.EVENT_TIME.labels(stream.source).set(stream.reached.timestamp())
+        record = SOURCES.record(stream.report(self._clock()), key=stream.source)
+        await self._send([record])  # one a send: the embedded broker miscounts batches
+
+    def _watermarks(
+        self, streams: Sequence[Stream], accepted_at: datetime, traceparent: str
+    ) -> list[Record]:
+        """Make the watermark of each stream, once for every posts partition."""
+        headers = (
+            (TRACEPARENT, traceparent.encode()),
+            (ACCEPTED_AT, accepted_at.isoformat().encode()),
+        )
+        marks = [
+            Watermark(source=stream.source, at=stream.reached, state=stream.state)
+            for stream in streams
+            if stream.reached is not None
+        ]
+        return [
+            POSTS.record(mark, key=None, headers=headers, partition=partition)
+            for mark in marks
+            for partition in range(self._partitions)
+        ]
+
+
+def _agree(push: Push, stream: Stream) -> None:
+    """Raise Conflict where a push with a time of its own contradicts what its stream is."""
+    if stream.state is State.LIVE and push.backfill:
+        raise Conflict(f"{stream.source} is live: give the backfill a ?source of its own")
+    if stream.state is State.BACKFILL and not push.backfill:
+        raise Conflict(f"{stream.source} is a backfill under way: go on with ?backfill=true")
+    if stream.state is State.LIVE and stream.clock is Clock.WALL and push.up_to is not None:
+        raise Conflict(
+            f"{stream.source} is live by the wall clock: give this stream a ?source of its own"
+        )
+    if push.up_to is not None and stream.reached is not None and push.up_to < stream.reached:
+        raise Behind(
+            f"{stream.source} has come to {stream.reached.isoformat()} already and cannot go back "
+            f"to {push.up_to.isoformat()}: go on from there, or use another ?source",
+            stream,
+        )

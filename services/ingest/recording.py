@@ -1,0 +1,201 @@
+"""
+Recording: posts in a file (JSONL or CSV, plain or ``.gz``), read in the order they were written in.
+
+Columns of a CSV are the fields of an input post (``uproar.inbox.InputPost``), named in its first
+row; others are ignored, an empty cell is an absent field, and a list (``media``, ``subjects``) is
+written ``a;b`` or as JSON. Not how posts are judged: only what is needed to put them in order.
+"""
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from uproar.errors import Malformed, Misconfigured
+from uproar.inbox import InputPost, mend_surrogates, reason
+from uproar.post import event_time
+
+MAX_UNPACKED_BYTES = 2 * 1024**3
+MAX_LINE_BYTES = 1024**2
+MAX_REASONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One post of a file: when it was written, its id, and the post itself as a JSON object."""
+
+    created_at: datetime
+    id: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Recording:
+    """
+    What a file holds.
+
+    Attributes:
+        posts: In order of ``created_at``, then id.
+        bad: How many lines could not be read.
+        reasons: Line number and reason of the first hundred of them.
+    """
+
+    posts: list[Recorded] = field(default_factory=list)
+    bad: int = 0
+    reasons: list[tuple[int, str]] = field(default_factory=list)
+
+    def refuse(self, line: int, why: str) -> None:
+        """Count a line that cannot be read."""
+        self.bad += 1
+        if len(self.reasons) < MAX_REASONS:
+            self.reasons.append((line, why))
+
+
+def read_recording(
+    path: Path, *, now: datetime, max_unpacked_bytes: int = MAX_UNPACKED_BYTES
+) -> Recording:
+    """
+    Read a file of posts whole into memory (about twice its unpacked size) and put it in order.
+
+    Args:
+        path: ``.jsonl``, ``.ndjson`` or ``.csv``, or one of these with ``.gz`` behind it.
+        now: Wall clock: a post from the future is a bad line.
+        max_unpacked_bytes: Where to stop, packed or not.
+
+    Raises:
+        Misconfigured: The file cannot be opened, or its name does not say what it is.
+        Malformed: It is no whole gzip file, too large, or a CSV without the columns it needs.
+    """
+    kind = next((s for s in reversed(path.suffixes) if s.lower() != ".gz"), "").lower()
+    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv}
+    if kind not in readers:
+        raise Misconfigured(f"{path}: name it .jsonl or .csv, or one of these with .gz behind it")
+    recording = Recording()
+    try:
+        with _open(path) as file:
+            readers[kind](_lines(file, path, max_unpacked_bytes), recording, now)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Malformed(f"{path} is no whole gzip file: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error}") from error
+    recording.posts.sort(key=lambda post: (post.created_at, post.id))
+    return recording
+
+
+def stream_of(path: Path) -> str:
+    """Return the name of the stream that a file is by default: its stem before the first dot."""
+    stem = re.sub(r"[^a-z0-9._-]+", "-", path.name.partition(".")[0].lower()).strip("-")
+    return stem[:100] or "replay"
+
+
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _lines(file: IO[bytes] | gzip.GzipFile, path: Path, most: int) -> Iterator[bytes]:
+    """Yield lines with their ends; one that is too long comes cut, one byte over the limit."""
+    size = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        part = line
+        while part and not part.endswith(b"\n"):
+            size += len(part)
+            _check_size(size, path, most)
+            part = file.readline(MAX_LINE_BYTES)
+        size += len(part)
+        _check_size(size, path, most)
+        yield line
+
+
+def _check_size(size: int, path: Path, most: int) -> None:
+    if size > most:
+        raise Malformed(f"{path} holds more than {most} bytes unpacked")
+
+
+# ----------------------------------------------------------------------------------------- JSONL
+
+
+class _Head(msgspec.Struct):
+    id: str
+    created_at: datetime
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def _jsonl(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
+    for number, line in enumerate(lines, start=1):
+        raw = line.strip().removeprefix(b"\xef\xbb\xbf")
+        if not raw:
+            continue
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
+            head = _HEAD.decode(mend_surrogates(raw))
+            recording.posts.append(Recorded(_time(head.created_at, now), head.id, raw))
+        except (Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
+            recording.refuse(number, _why(error))
+
+
+def _time(created_at: datetime, now: datetime) -> datetime:
+    try:
+        return event_time(created_at, now=now)
+    except OverflowError as error:
+        raise Malformed("created_at: out of range") from error
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, Malformed) else reason(error)
+
+
+# ------------------------------------------------------------------------------------------- CSV
+
+_FIELDS = frozenset(InputPost.__struct_fields__)
+_LISTS = {"media", "subjects"}
+
+
+def _csv(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
+    texts = (line.decode("utf-8", "replace").replace("\x00", "") for line in lines)
+    header = next(texts, "").removeprefix("\ufeff")
+    delimiter = max(",;\t", key=header.count)
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    if missing := {"id", "created_at"} - set(names):
+        raise Malformed(f"the first row names no column {' and '.join(sorted(missing))}: {names}")
+    csv.field_size_limit(MAX_LINE_BYTES)
+    rows = csv.reader(texts, delimiter=delimiter)
+    while True:
+        try:
+            if (row := next(rows, None)) is None:
+                return
+            if not row:
+                continue
+            post = msgspec.convert(_cells(names, row), InputPost, strict=False)
+            time, raw = _time(post.created_at, now), msgspec.json.encode(post)
+            if len(raw) > MAX_LINE_BYTES:
+                raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
+            recording.posts.append(Recorded(time, post.id, raw))
+        except (Malformed, msgspec.MsgspecError, csv.Error, ValueError) as error:
+            recording.refuse(rows.line_num + 1, _why(error))
+
+
+def _cells(names: list[str], row: list[str]) -> Mapping[str, Any]:
+    if len(row) > len(names):
+        raise Malformed(f"{len(row)} cells under {len(names)} columns: quote texts with commas")
+    cells: dict[str, Any] = {}
+    for name, cell in zip(names, row, strict=False):
+        if name not in _FIELDS or not cell.strip():
+            continue
+        cells[name] = _list(cell) if name in _LISTS else cell
+    return cells
+
+
+def _list(cell: str) -> list[str]:
+    if cell.lstrip().startswith("["):
+        return msgspec.json.decode(cell.encode(), type=list[str])
+    return [part.strip() for part in cell.split(";") if part.strip()]
