@@ -1,0 +1,266 @@
+"""
+Match: whom a text names. Not what it says of them.
+
+All names of all subjects are sought in one pass (Aho-Corasick) over the folded words of a text, so
+that case, accents and punctuation do not count. A text names a subject by
+
+- a word or phrase: its name, an alias or a keyword, whole words only, also behind a clitic
+  (``l'``, Arabic ``wa-``/``bi-``/``al-``), before ``'s``, with a hyphen, or written as one word;
+- an account: ``@`` and exactly one of its handles, or its name where that is no ordinary word;
+- a hashtag, of which a name is a part (:mod:`uproar.match.hashtags`).
+
+Names that are ordinary words have to prove themselves (:mod:`uproar.match.ordinary`); keywords are
+taken as they are. A name inside a longer name of another subject belongs to that one, unless it is
+a product: ``Apple Watch`` is Apple's too. ``languages`` limits words, not accounts and hashtags.
+``exclude``: a phrase that holds a name of the subject takes away what it overlaps (``free
+shipping``); any other one takes the whole text from the subject, its accounts apart.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from functools import cache
+from typing import NamedTuple
+
+from ahocorasick_rs import AhoCorasick
+
+from uproar.match.folding import BREAK, Words, fold, folded, inner_words, plain, written
+from uproar.match.hashtags import TagReader, squeeze
+from uproar.match.ordinary import guess_language, is_ordinary, names_it
+from uproar.subject import Kind, Subject, SubjectId
+
+_HANDLE = re.compile(r"(?<!\w)@(\w[\w.@-]*)")
+_SHORTEST_SQUEEZED = 5
+_SHORTEST_IN_TAG = 4
+
+
+class _Role(Enum):
+    NAME = auto()  # a name or alias: has to prove itself where it is an ordinary word
+    KEYWORD = auto()  # taken as it is
+    COVER = auto()  # excluded: what it overlaps does not count
+    BAN = auto()  # excluded: with it nothing counts but an account
+
+
+class _Sign(NamedTuple):
+    subject: Subject
+    role: _Role
+    name: str
+
+
+class _Hit(NamedTuple):
+    start: int
+    end: int
+    sign: _Sign
+    hostile: bool = False  # stands in a hashtag with a word against somebody
+
+
+class Matcher:
+    """Finds the subjects that a text names; made anew when the watch list changes."""
+
+    def __init__(self, subjects: Iterable[Subject]) -> None:
+        """Build the automata: about 2 s for 100,000 names."""
+        signs: dict[str, list[_Sign]] = defaultdict(list)
+        in_tags: dict[str, list[_Sign]] = defaultdict(list)
+        self._handles: dict[str, set[SubjectId]] = defaultdict(set)
+        self._own: dict[str, set[SubjectId]] = defaultdict(set)
+        for subject in subjects:
+            for sign in _signs(subject):
+                for spelling in _spellings(sign.name):
+                    if not sign.name.startswith("#"):
+                        signs[spelling].append(sign)
+                if squeezed := squeeze(sign.name):
+                    in_tags[squeezed].append(sign)
+            for handle in _handles(subject):
+                self._handles[handle].add(subject.id)
+            for account in subject.own_accounts:
+                self._own[_account(account)].add(subject.id)
+        self._signs, self._in_tags = list(signs.values()), list(in_tags.values())
+        self._words = AhoCorasick([f" {spelling} " for spelling in signs])
+        self._tags = TagReader(in_tags)
+
+    def match(
+        self, text: str, *, title: str | None = None, lang: str | None = None
+    ) -> tuple[SubjectId, ...]:
+        """
+        Return the ids of the subjects that a text or its title names, sorted.
+
+        Args:
+            text: As written.
+            title: Headline above it.
+            lang: BCP 47 tag; None when unknown.
+        """
+        if title:
+            text = f"{title}\n{text}"
+        language = _primary(lang) if lang else None
+        found, banned = self._by_words(text, language)
+        if "#" in text or "＃" in text:
+            found |= self._by_tags(text, language) - banned
+        if "@" in text:
+            found |= self._by_accounts(text)
+        return tuple(sorted(found))
+
+    def own(self, account: str) -> tuple[SubjectId, ...]:
+        """Return the subjects to which an account belongs; ``@`` and case do not count."""
+        return tuple(sorted(self._own.get(_account(account), ())))
+
+    def _by_accounts(self, text: str) -> set[SubjectId]:
+        found: set[SubjectId] = set()
+        for handle in _HANDLE.findall(text):
+            found |= self._handles.get(_account(handle.rstrip(".@-")), set())
+        return found
+
+    def _by_words(self, text: str, language: str | None) -> tuple[set[SubjectId], set[SubjectId]]:
+        text = plain(text)
+        words = folded(text)
+        haystack = f" {words} "
+        for reading in inner_words(text, words, language):
+            haystack += f"{BREAK} {reading} "
+        matches = self._words.find_matches_as_indexes(haystack, overlapping=True)
+        if not matches:
+            return set(), set()
+        proof = _Proof(text, words, language)
+        hits = [
+            _Hit(start + 1, end - 1, sign)
+            for index, start, end in matches
+            for sign in self._signs[index]
+            if sign.role is _Role.BAN or _speaks(sign.subject, language)
+        ]
+        return _judge(hits, lambda hit: proof.holds(hit.sign, haystack, hit.start))
+
+    def _by_tags(self, text: str, language: str | None) -> set[SubjectId]:
+        found: set[SubjectId] = set()
+        for names in self._tags.read(text):
+            hits = [
+                _Hit(name.start, name.end, sign, name.hostile)
+                for name in names
+                for sign in self._in_tags[name.name]
+                if name.clear or name.hostile or sign.role is _Role.COVER
+            ]
+            found |= _judge(hits, lambda hit: hit.hostile or _is_clear(hit.sign, language))[0]
+        return found
+
+
+class _Proof:
+    """Whether an ordinary word in a text is a name; looks at the text only when it must."""
+
+    def __init__(self, text: str, words: str, language: str | None) -> None:
+        self._text, self._words, self._language = text, words, language
+        self._written: Words | None = None
+
+    def holds(self, sign: _Sign, haystack: str, start: int) -> bool:
+        name = fold(sign.name)
+        if sign.role is _Role.KEYWORD or not is_ordinary(name, self._language):
+            return True
+        language = self._language or guess_language(self._words.split())
+        if not _speaks(sign.subject, language):
+            return False
+        if not is_ordinary(name, language):
+            return True
+        if start > len(self._words):
+            return False  # found only with something taken off: too little for an ordinary word
+        if self._written is None:
+            self._written = written(self._text)
+        first = haystack.count(" ", 0, start) - 1
+        return names_it(self._written, first, first + name.count(" "), sign.name)
+
+
+def _judge(
+    hits: list[_Hit], holds: Callable[[_Hit], bool]
+) -> tuple[set[SubjectId], set[SubjectId]]:
+    """Return the subjects that stay named, and those from whom the text is taken."""
+    banned = {hit.sign.subject.id for hit in hits if hit.sign.role is _Role.BAN}
+    covers = [hit for hit in hits if hit.sign.role is _Role.COVER]
+    names = [
+        hit
+        for hit in hits
+        if hit.sign.role in {_Role.NAME, _Role.KEYWORD}
+        and hit.sign.subject.id not in banned
+        and not any(_overlap(hit, cover) for cover in covers)
+        and holds(hit)
+    ]
+    found = {
+        hit.sign.subject.id for hit in names if not any(_swallows(other, hit) for other in names)
+    }
+    return found, banned
+
+
+def _overlap(hit: _Hit, cover: _Hit) -> bool:
+    same = hit.sign.subject.id == cover.sign.subject.id
+    return same and hit.start < cover.end and cover.start < hit.end
+
+
+def _swallows(other: _Hit, hit: _Hit) -> bool:
+    longer = other.end - other.start > hit.end - hit.start
+    inside = other.start <= hit.start and hit.end <= other.end
+    another = other.sign.subject.id != hit.sign.subject.id
+    return longer and inside and another and other.sign.subject.kind is not Kind.PRODUCT
+
+
+# ---------------------------------------------------------------------- what is sought for whom
+
+
+def _signs(subject: Subject) -> Iterable[_Sign]:
+    names = [name for name in (subject.name, *subject.aliases) if not name.startswith("@")]
+    keywords = [word for word in subject.keywords if not word.startswith("@")]
+    for name in dict.fromkeys(names):
+        yield _Sign(subject, _Role.NAME, name)
+    for keyword in dict.fromkeys(keywords):
+        yield _Sign(subject, _Role.KEYWORD, keyword)
+    own = [f" {fold(name)} " for name in (*names, *keywords)]
+    for phrase in dict.fromkeys(subject.exclude):
+        inside = f" {fold(phrase)} "
+        covers = any(name in inside for name in own)
+        yield _Sign(subject, _Role.COVER if covers else _Role.BAN, phrase)
+
+
+def _spellings(name: str) -> set[str]:
+    """Return the folded ways to write a name."""
+    ways = {name, name.translate(_UMLAUTS)}
+    if "&" in name:
+        ways |= {name.replace("&", mark) for mark in (" & ", " and ", " et ", " und ")}
+    if "+" in name:
+        ways.add(name.replace("+", " plus "))
+    spellings = {fold(way) for way in ways}
+    for spelling in list(spellings):
+        squeezed = spelling.replace(" ", "").replace("_", "")
+        if len(squeezed) >= _SHORTEST_SQUEEZED and not is_ordinary(squeezed, None):
+            spellings.add(squeezed)
+    return spellings - {""}
+
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+
+
+def _handles(subject: Subject) -> set[str]:
+    names = (subject.name, *subject.aliases, *subject.keywords)
+    handles = {*subject.handles, *(name for name in names if name.startswith("@"))}
+    accounts = {_account(handle) for handle in handles}
+    if subject.kind is not Kind.PERSON:  # a namesake's account is not theirs
+        for name in (subject.name, *subject.aliases):
+            squeezed = squeeze(name)
+            if len(squeezed) >= _SHORTEST_IN_TAG and not is_ordinary(fold(name), None):
+                accounts.add(squeezed)
+    return accounts - {""}
+
+
+def _account(name: str) -> str:
+    return name.strip().lstrip("@").casefold()
+
+
+def _is_clear(sign: _Sign, language: str | None) -> bool:
+    """Tell whether a name in a tag needs nothing hostile beside it."""
+    if len(squeeze(sign.name)) < _SHORTEST_IN_TAG:
+        return False
+    return sign.role is _Role.KEYWORD or not is_ordinary(fold(sign.name), language)
+
+
+@cache
+def _primary(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
+def _speaks(subject: Subject, language: str | None) -> bool:
+    if language is None or not subject.languages:
+        return True
+    return language in {_primary(tag) for tag in subject.languages}
