@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from uproar.errors import Misconfigured, Unavailable
+from uproar.errors import Malformed, Misconfigured, Unavailable
 
 Transaction = AsyncConnection
 """What the rooms above hand from one function of the store to the next, and never look into."""
@@ -71,6 +71,7 @@ class Database:
         Raises:
             Unavailable: The database does not answer, or did not let the transaction through; the
                 same transaction may succeed later.
+            Malformed: A number or time is too large to be stored.
         """
         with _told():
             async with self.engine.begin() as transaction:
@@ -110,9 +111,12 @@ class Database:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say Unavailable where the world is down, and let everything else through."""
+    """Say Unavailable where the world is down, Malformed where a value does not fit."""
     try:
         yield
+    except (DataError, OverflowError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise Malformed(f"a value does not fit the database: {reason}") from error
     except (DBAPIError, PoolTimeout, OSError, sqlite3.OperationalError) as error:
         if not _is_down(error):
             raise

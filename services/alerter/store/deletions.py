@@ -1,5 +1,6 @@
 """Deletions: what was taken back is blanked now, and whenever a later event brings it again."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,28 +18,30 @@ BLANK: Final = "[deleted]"
 
 async def remember(
     transaction: Transaction, deletions: Sequence[Deletion], *, now: datetime
-) -> list[str]:
+) -> dict[str, set[str]]:
     """
     Note what was taken back and blank it in the stored evidence.
 
     Returns:
-        The incidents whose evidence changed.
+        The posts that were blanked, by incident.
     """
-    touched: set[str] = set()
+    touched: defaultdict[str, set[str]] = defaultdict(set)
     for deletion in deletions:
-        for what in _names(deletion):
-            row = {"what": what, "at": deletion.at, "received_at": now}
-            statement = insert_into(transaction, DELETIONS).values(**row)
-            await transaction.execute(statement.on_conflict_do_nothing())
+        if (name := _name(deletion)) is None:
+            continue
+        row = {"what": name, "at": deletion.at, "received_at": now}
+        statement = insert_into(transaction, DELETIONS).values(**row)
+        await transaction.execute(statement.on_conflict_do_nothing())
         cited = EVIDENCE.c.post == deletion.id
         if deletion.id is None:
             cited = EVIDENCE.c.author == deletion.author
-        found = await transaction.scalars(select(EVIDENCE.c.incident).where(cited))
-        touched.update(found)
+        query = select(EVIDENCE.c.incident, EVIDENCE.c.post).where(cited)
+        for found in await transaction.execute(query):
+            touched[found.incident].add(found.post)
         await transaction.execute(
             update(EVIDENCE).where(cited).values(text=BLANK, author=None, url=None)
         )
-    return sorted(touched)
+    return dict(touched)
 
 
 async def redacted(transaction: Transaction, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
@@ -61,7 +64,8 @@ def blanked(post: Evidence) -> Evidence:
     return replace(post, text=BLANK, author=None, url=None)
 
 
-def _names(deletion: Deletion) -> list[str]:
+def _name(deletion: Deletion) -> str | None:
+    """Name what was taken back; None where the tombstone names neither a post nor an account."""
     if deletion.id is not None:
-        return [f"post:{deletion.id}"]
-    return [f"author:{deletion.author}"] if deletion.author else []
+        return f"post:{deletion.id}"
+    return f"author:{deletion.author}" if deletion.author else None

@@ -1,7 +1,7 @@
 """Incidents as they are written: lock one, save what became of it. Reading for people: history."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -15,6 +15,14 @@ from uproar.backlash import MAX_EVIDENCE, Backlash, BacklashId, Evidence, Level,
 from uproar.incident import Incident, IncidentId, State, Transition
 from uproar.post import PostId
 from uproar.subject import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """When ingest accepted what led to an event, and the trace that began there."""
+
+    accepted_at: datetime | None = None
+    traceparent: str | None = None
 
 
 async def locked(transaction: Transaction, incident: IncidentId) -> Incident | None:
@@ -71,12 +79,7 @@ async def write_down(transaction: Transaction, lines: Sequence[Transition]) -> N
 
 
 async def remember_event(
-    transaction: Transaction,
-    event: Backlash,
-    *,
-    now: datetime,
-    accepted_at: datetime | None,
-    traceparent: str | None,
+    transaction: Transaction, event: Backlash, arrival: Arrival, *, now: datetime
 ) -> None:
     """Note that an event has been taken; a repeat of it finds it in ``Incident.heard``."""
     await transaction.execute(
@@ -85,16 +88,14 @@ async def remember_event(
             incident=event.incident,
             at=event.at,
             received_at=now,
-            accepted_at=accepted_at,
-            traceparent=traceparent,
+            accepted_at=arrival.accepted_at,
+            traceparent=arrival.traceparent,
         )
     )
 
 
-async def arrival(
-    transaction: Transaction, incident: IncidentId
-) -> tuple[datetime | None, str | None]:
-    """Return when ingest accepted what led to the incident's last event, and its traceparent."""
+async def arrival(transaction: Transaction, incident: IncidentId) -> Arrival:
+    """Return how the incident's last event came here."""
     query = (
         select(BACKLASH.c.accepted_at, BACKLASH.c.traceparent)
         .where(BACKLASH.c.incident == incident)
@@ -102,7 +103,9 @@ async def arrival(
         .limit(1)
     )
     row = (await transaction.execute(query)).one_or_none()
-    return (row.accepted_at, row.traceparent) if row else (None, None)
+    if row is None:
+        return Arrival()
+    return Arrival(accepted_at=row.accepted_at, traceparent=row.traceparent)
 
 
 async def add_evidence(

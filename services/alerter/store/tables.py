@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    UniqueConstraint,
 )
 
 from services.alerter.store.columns import SafeJson, SafeText, UtcDateTime
@@ -110,6 +111,45 @@ DELETIONS = Table(  # what was taken back, so that a later event cannot bring it
     Column("what", SafeText, primary_key=True),  # `post:ID` or `author:PSEUDONYM`
     Column("at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+)
+
+# ------------------------------------------------------------------------------------ the outbox
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("id", SafeText, primary_key=True),  # a ULID, the same for every attempt
+    Column("incident", SafeText, ForeignKey("incidents.id"), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("receiver", SafeText, nullable=False),
+    Column("kind", SafeText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("payload", SafeJson, nullable=False),  # the notice, whole
+    Column("state", SafeText, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("lease_owner", SafeText),
+    Column("lease_until", UtcDateTime),
+    Column("fence", Integer, nullable=False),
+    Column("doubtful", Boolean, nullable=False),
+    Column("provider_ref", SafeText),
+    Column("last_error", SafeText),
+    Column("deadline", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime),
+    Column("traceparent", SafeText),
+    UniqueConstraint("incident", "receiver", "sequence"),
+    Index(None, "receiver", "state", "incident", "sequence"),
+    Index(None, "state", "created_at"),
+)
+
+RECEIVERS = Table(  # what is known of a receiver beside its settings
+    "receivers",
+    METADATA,
+    Column("name", SafeText, primary_key=True),
+    Column("next_at", UtcDateTime, nullable=False),  # it asked to be left alone until then
 )
 
 # --------------------------------------------------------------------------------- the watch list

@@ -1,0 +1,161 @@
+"""Parts: what the routers are given, who is asking, and what may stand in a request."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from services.alerter.access import Access, Identity, Role
+from services.alerter.advance import Advancer
+from services.alerter.api.classifier import Classifier
+from services.alerter.api.problems import Problem
+from services.alerter.store.database import Database
+
+MAX_LIMIT: Final = 200
+_BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY` (uproar keys)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the API stands on."""
+
+    database: Database
+    access: Access
+    advancer: Advancer
+    clock: Callable[[], datetime]
+    problems: Callable[[], dict[str, str]]
+    classifier: Callable[[], Classifier]
+
+
+def parts(request: Request) -> Parts:
+    """Return the parts that the application was built with."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+Given = Annotated[Parts, Depends(parts)]
+
+
+async def identity(
+    given: Given,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+) -> Identity | None:
+    """Return who is asking; None without a key; 401 where the key is worth nothing."""
+    if bearer is None:
+        return None
+    found = await given.access.by_key(bearer.credentials)
+    if found is None:
+        raise Problem(
+            HTTPStatus.UNAUTHORIZED, "this key is unknown or revoked", WWW_Authenticate="Bearer"
+        )
+    return found
+
+
+def _at_least(role: Role) -> Callable[[Identity | None], Identity]:
+    def check(who: Annotated[Identity | None, Depends(identity)]) -> Identity:
+        if who is None:
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "send a key: Authorization: Bearer KEY (uproar keys create)",
+                WWW_Authenticate="Bearer",
+            )
+        if not who.role.may(role):
+            raise Problem(
+                HTTPStatus.FORBIDDEN, f"this needs the role {role}; the key is a {who.role}'s"
+            )
+        return who
+
+    return check
+
+
+Viewer = Annotated[Identity, Depends(_at_least(Role.VIEWER))]
+Responder = Annotated[Identity, Depends(_at_least(Role.RESPONDER))]
+Admin = Annotated[Identity, Depends(_at_least(Role.ADMIN))]
+
+
+# --------------------------------------------------------------------- what requests may say
+
+
+def _plain(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("null bytes are not allowed")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("lone surrogates are not allowed") from None
+    return text
+
+
+def _zoned(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("say in which time zone: RFC 3339, for example 2026-01-31T09:00:00Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time is out of range") from None
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+Moment = Annotated[datetime, AfterValidator(_zoned)]
+Id = Annotated[Text, Path(min_length=1, max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many at most")]
+Since = Annotated[Moment | None, Query(description="not before this time (RFC 3339)")]
+Until = Annotated[Moment | None, Query(description="before this time (RFC 3339)")]
+Cursor = Annotated[
+    Text | None, Query(max_length=500, description="`next` of the page before this one")
+]
+
+
+class Body(BaseModel):
+    """A JSON object sent to the API: what it does not know it refuses, so that typos show."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(BaseModel):
+    """A list: ``next`` is the cursor of the next page, null on the last one."""
+
+    next: str | None = None
+
+
+def cursor_of(*place: datetime | str | bool) -> str:
+    """Write down where a page ends."""
+    plain = [item.isoformat() if isinstance(item, datetime) else item for item in place]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
+    """
+    Read a cursor of ours.
+
+    Raises:
+        Problem: 422, the cursor is none of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        plain = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if not isinstance(plain, list):
+            raise TypeError
+        return tuple(_item(item, kind) for item, kind in zip(plain, types, strict=True))
+    except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: use the `next` of a page as it is"
+        ) from None
+
+
+def _item(item: object, kind: type) -> object:
+    if kind is datetime and isinstance(item, str):
+        return _zoned(datetime.fromisoformat(item))
+    if not isinstance(item, kind):
+        raise TypeError
+    return _plain(item) if isinstance(item, str) else item

@@ -1,0 +1,214 @@
+"""Consume: backlash, readings, sources and deletions into the database, and only then the offset."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaError
+
+from services.alerter.advance import Advancer
+from services.alerter.metrics import EVENTS, RETRIES
+from services.alerter.settings import AlerterSettings
+from services.alerter.store import readings
+from services.alerter.store.database import Database
+from services.alerter.store.incidents import Arrival
+from services.broker import aiokafka, ensure_topics
+from services.process import trace_id
+from uproar.errors import Malformed, Misconfigured, Unavailable
+from uproar.topics import BACKLASH, DEAD_LETTER, DELETIONS, READINGS, SOURCES, Topic
+from uproar.wire import ACCEPTED_AT, TRACEPARENT, Record, dead_letter
+
+log = structlog.get_logger(room="alerter/consume")
+
+GROUP: Final = "uproar-alerter"
+RETRY_AFTER: Final = timedelta(seconds=2)
+_POLL_MS: Final = 500
+_MAX_RECORDS: Final = 500
+_REQUEST_TIMEOUT_MS: Final = 15_000
+Keep = Callable[[list[Any]], Awaitable[None]]
+
+_TOPICS: Final[Mapping[str, Topic]] = {
+    topic.name: topic for topic in (BACKLASH, READINGS, SOURCES, DELETIONS)
+}
+
+
+class Consumer:
+    """Reads the four topics; goes on after whatever becomes of the broker or the database."""
+
+    def __init__(
+        self,
+        settings: AlerterSettings,
+        database: Database,
+        advancer: Advancer,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.problem: str | None = "the broker has not answered yet"
+        self._settings, self._database, self._advancer = settings, database, advancer
+        self._clock = clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until ``stop`` is set."""
+        while not stop.is_set():
+            try:
+                async with self._connected() as (consumer, burial):
+                    self.problem = None
+                    await self._read(consumer, burial, stop)
+            except (KafkaError, OSError, Unavailable, Misconfigured) as error:
+                self.problem = f"backlash events cannot be read: {error or type(error)}"
+                RETRIES.labels(part="consume").inc()
+                log.warning("cannot read", reason=repr(error))
+                await _pause(stop, RETRY_AFTER)
+
+    async def _read(
+        self, consumer: AIOKafkaConsumer, burial: AIOKafkaProducer, stop: asyncio.Event
+    ) -> None:
+        while not stop.is_set():
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            for partition, messages in batches.items():
+                records = [_record(message) for message in messages]
+                done = await self._take(records, burial)
+                if done < len(records):  # the world is down: the same again, in place
+                    consumer.seek(partition, messages[done].offset)
+                    await _pause(stop, RETRY_AFTER)
+                if done:
+                    await consumer.commit({partition: messages[done - 1].offset + 1})
+
+    async def _take(self, records: Sequence[Record], burial: AIOKafkaProducer) -> int:
+        """Take records of one partition in order; returns how many are safe in the database."""
+        done = 0
+        try:
+            if records[0].topic == BACKLASH.name:
+                for record in records:
+                    await self._take_one(record, burial)
+                    done += 1
+            else:
+                await self._take_many(records, burial)
+                done = len(records)
+            self.problem = None
+        except Unavailable as error:
+            self.problem = f"backlash events cannot be kept: {error}"
+            RETRIES.labels(part="consume").inc()
+            log.warning("cannot keep", topic=records[0].topic, reason=str(error))
+        return done
+
+    async def _take_one(self, record: Record, burial: AIOKafkaProducer) -> None:
+        try:
+            event = BACKLASH.decode(record)
+            arrival = Arrival(accepted_at=_accepted_at(record), traceparent=_traceparent(record))
+            incident = await self._advancer.hear(event, arrival)
+        except Malformed as error:
+            await self._bury(record, str(error), burial)
+            return
+        outcome = "stored" if incident else "repeated"
+        EVENTS.labels(topic=record.topic, outcome=outcome).inc()
+        log.info(
+            "backlash",
+            outcome=outcome,
+            incident=event.incident,
+            happened=event.event.value,
+            page=event.page,
+            trace=trace_id(record.header(TRACEPARENT)),
+        )
+
+    async def _take_many(self, records: Sequence[Record], burial: AIOKafkaProducer) -> None:
+        taken: list[tuple[Record, Any]] = []
+        for record in records:
+            try:
+                taken.append((record, _TOPICS[record.topic].decode(record)))
+            except Malformed as error:
+                if record.value is not None or record.topic != SOURCES.name:
+                    await self._bury(record, str(error), burial)
+        keep = self._keep(records[0].topic)
+        try:
+            await keep([value for _, value in taken])
+        except Malformed:  # one of them does not fit the database: find out which
+            taken = [pair for pair in taken if await self._fits(pair, keep, burial)]
+        EVENTS.labels(topic=records[0].topic, outcome="stored").inc(len(taken))
+
+    async def _fits(self, pair: tuple[Record, Any], keep: Keep, burial: AIOKafkaProducer) -> bool:
+        try:
+            await keep([pair[1]])
+        except Malformed as error:
+            await self._bury(pair[0], str(error), burial)
+            return False
+        return True
+
+    def _keep(self, topic: str) -> Keep:
+        return {
+            READINGS.name: self._keep_readings,
+            SOURCES.name: self._keep_sources,
+            DELETIONS.name: self._advancer.forget,
+        }[topic]
+
+    async def _keep_readings(self, values: list[Any]) -> None:
+        async with self._database.writing() as transaction:
+            await readings.add(transaction, values, now=self._clock())
+
+    async def _keep_sources(self, values: list[Any]) -> None:
+        async with self._database.writing() as transaction:
+            await readings.report(transaction, values)
+
+    async def _bury(self, record: Record, reason: str, burial: AIOKafkaProducer) -> None:
+        letter = dead_letter(record, reason, at=self._clock())
+        await burial.send_and_wait(
+            _TOPICS[record.topic].dead_letters, value=DEAD_LETTER.encode(letter), key=record.key
+        )
+        EVENTS.labels(topic=record.topic, outcome="malformed").inc()
+        log.warning("dead letter", origin=letter.origin, reason=letter.reason)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaProducer]]:
+        await asyncio.to_thread(ensure_topics, self._settings)
+        options = aiokafka(self._settings) | {"request_timeout_ms": _REQUEST_TIMEOUT_MS}
+        consumer = AIOKafkaConsumer(
+            *_TOPICS,
+            **options,
+            group_id=GROUP,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            session_timeout_ms=10_000,
+        )
+        burial = AIOKafkaProducer(**options, acks="all")
+        try:
+            await consumer.start()
+            await burial.start()
+            yield consumer, burial
+        finally:
+            for client in (consumer, burial):
+                with contextlib.suppress(Exception):  # it is gone already
+                    await asyncio.wait_for(client.stop(), RETRY_AFTER.total_seconds())
+
+
+def _record(message: ConsumerRecord) -> Record:
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers=tuple(message.headers or ()),
+    )
+
+
+def _accepted_at(record: Record) -> datetime | None:
+    """Read the wall clock of acceptance; a broken one costs a measurement, not a page."""
+    try:
+        moment = datetime.fromisoformat((record.header(ACCEPTED_AT) or b"").decode("ascii"))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
+
+
+def _traceparent(record: Record) -> str | None:
+    raw = record.header(TRACEPARENT)
+    return raw.decode("ascii") if raw and trace_id(raw) else None
+
+
+async def _pause(stop: asyncio.Event, pause: timedelta) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), pause.total_seconds())

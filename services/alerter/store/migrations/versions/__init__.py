@@ -1,0 +1,1 @@
+"""Versions: one file for each step, named by its number."""
