@@ -126,7 +126,7 @@ def read_post(
 def _parse(raw: bytes | Mapping[str, Any]) -> InputPost:
     try:
         if isinstance(raw, bytes):
-            return _DECODER.decode(raw)
+            return _DECODER.decode(mend_surrogates(raw))
         return msgspec.convert(raw, InputPost)
     except UnicodeDecodeError as error:
         raise Malformed("not UTF-8") from error

@@ -155,10 +155,9 @@ class Intake:
     def _judge(self, item: bytes | Malformed, batch: "_Batch") -> Judged:
         if isinstance(item, Malformed):
             return Judged(id=None, verdict=Verdict.REJECTED, reason=str(item))
-        raw = mend_surrogates(item)
         try:
             post = read_post(
-                raw,
+                item,
                 stream=batch.push.source,
                 now=batch.push.received_at,
                 key=self._key,
@@ -167,7 +166,7 @@ class Intake:
                 backfill=batch.push.backfill,
             )
         except Malformed as error:
-            return Judged(id=_id_of(raw), verdict=Verdict.REJECTED, reason=str(error))
+            return Judged(id=_id_of(item), verdict=Verdict.REJECTED, reason=str(error))
         batch.note(post)
         return Judged(id=post.id.partition(":")[2], verdict=self._verdict(post, batch))
 
@@ -217,7 +216,7 @@ _ID = msgspec.json.Decoder(_Id)
 
 def _id_of(raw: bytes) -> str | None:
     try:
-        return _ID.decode(raw).id[:512]
+        return _ID.decode(mend_surrogates(raw)).id[:512]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
