@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from uproar.backlash import Evidence, Level
-from uproar.incident import Happening, Incident, IncidentId, State, Transition
+from uproar.incident import UPROAR, Happening, Incident, IncidentId, State, Transition
 from uproar.notice import english, french
 from uproar.notice.facts import Phrases, gather, line
 from uproar.post import PostId
@@ -148,6 +148,36 @@ def notice(
         standing=say.standing(facts),
         advice=say.advice(facts),
         quotes=tuple(quote(post) for post in incident.evidence[:MAX_QUOTES]),
+        link=url,
+    )
+
+
+def trial(*, url: str, language: Language, now: datetime) -> Notice:
+    """Say that a receiver works: nothing has happened."""
+    said = _PHRASES[language].TRIAL
+    return Notice(
+        incident=IncidentId("trial"),
+        subject=SubjectId("trial"),
+        subject_name="uproar",
+        language=language,
+        what=Happening.OPENED,
+        page=False,
+        state=State.OPEN,
+        level=Level.WATCH,
+        severity=0,
+        posts=0,
+        authors=0,
+        opened_at=now,
+        at=now,
+        by=UPROAR,
+        title=said.title,
+        headline=said.title,
+        why_now=said.why_now,
+        how_big="",
+        changed="",
+        standing="",
+        advice="",
+        quotes=(),
         link=url,
     )
 

@@ -4,13 +4,18 @@ from typing import Final
 
 from uproar.backlash import Level
 from uproar.incident import Happening, State
-from uproar.notice.facts import Facts, span
+from uproar.notice.facts import Facts, Trial, span
 
 _OPENING: Final = {
     Level.WATCH: "Worth a look, {}",
     Level.ALERT: "Backlash against {}",
     Level.CRISIS: "Crisis for {}",
 }
+
+TRIAL: Final = Trial(
+    title="A test from uproar: this receiver works",
+    why_now="Somebody asked uproar to try it. Nothing has happened.",
+)
 
 
 def title(facts: Facts) -> str:

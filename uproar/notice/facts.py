@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from uproar.incident import UPROAR, Happening, Incident, State, Transition
 from uproar.subject import Subject
@@ -97,9 +97,18 @@ class Facts:
         return moment.astimezone(UTC).strftime(f"{day}%H:%M UTC")
 
 
+class Trial(NamedTuple):
+    """What is said when a receiver is only tried."""
+
+    title: str
+    why_now: str
+
+
 class Phrases(Protocol):
     """A language: each function says one thing; the modules beside this one are such."""
 
+    @property
+    def TRIAL(self) -> Trial: ...  # noqa: N802
     def title(self, facts: Facts) -> str: ...
     def headline(self, facts: Facts) -> str: ...
     def why_now(self, facts: Facts) -> str: ...

@@ -4,7 +4,7 @@ from typing import Final
 
 from uproar.backlash import Level
 from uproar.incident import Happening, State
-from uproar.notice.facts import Facts, span
+from uproar.notice.facts import Facts, Trial, span
 
 _OPENING: Final = {
     Level.WATCH: "À surveiller, {}",
@@ -14,6 +14,11 @@ _OPENING: Final = {
 _LEVEL: Final = {Level.WATCH: "à surveiller", Level.ALERT: "alerte", Level.CRISIS: "crise"}
 _NARROW: Final = "\u202f"  # before ; ! ? and between thousands; the colon takes a full one
 _COLON: Final = "\u00a0:"
+
+TRIAL: Final = Trial(
+    title="Essai d’uproar\u00a0: ce destinataire fonctionne",
+    why_now="Quelqu’un l’a fait essayer. Il ne s’est rien passé.",
+)
 
 
 def title(facts: Facts) -> str:

@@ -1,0 +1,145 @@
+"""PagerDuty: pages people through the Events API v2. It asks nothing back (webhooks v3 do)."""
+
+import json
+from datetime import UTC
+from typing import Any, Final
+
+from pydantic import Field, SecretStr, field_validator
+
+from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent
+from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
+from services.alerter.notifier.options import ReceiverOptions, web_address
+from uproar.backlash import Level
+from uproar.notice import Notice, NoticeKind
+from uproar.routing import ReceiverName
+
+MAX_SUMMARY: Final = 1024
+KEY_LENGTH: Final = 32
+_SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
+_ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
+
+
+class PagerDutyOptions(ReceiverOptions):
+    """``routing_key`` is the integration key of an Events API v2 integration."""
+
+    routing_key: SecretStr
+    api_url: str = Field(default="https://events.pagerduty.com")
+
+    @field_validator("routing_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if len(key) != KEY_LENGTH or not key.isascii() or not key.isalnum():
+            raise ValueError(f"must be {KEY_LENGTH} letters and digits")
+        return value
+
+    @field_validator("api_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return web_address(value)
+
+
+class PagerDuty:
+    """
+    Sends one PagerDuty event for each page, acknowledgement and end of an incident.
+
+    All events of one episode carry the same ``dedup_key``, so repeating one does no harm: a lost
+    answer is retried without a look (the API could not be asked anyway).
+    """
+
+    type: Final = "pagerduty"
+    options: Final = PagerDutyOptions
+    pages_only: Final = True  # a trigger that is no page could open anew what people have closed
+
+    def __init__(
+        self, name: ReceiverName, options: PagerDutyOptions, surroundings: Surroundings
+    ) -> None:
+        self.name = name
+        self._options, self._surroundings = options, surroundings
+
+    async def notify(self, delivery: Delivery) -> Outcome:
+        """See :class:`services.alerter.notifier.Notifier`."""
+        key = dedup_key(delivery, self._surroundings.installation)
+        outcome = await self._enqueue(render(delivery, key=key), key)
+        if delivery.kind is NoticeKind.CANARY and isinstance(outcome, Sent):
+            return await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+        return outcome
+
+    async def check(self) -> Outcome:
+        """Resolve an alert that never was: PagerDuty checks the key and drops the event."""
+        key = f"uproar:{self._surroundings.installation}:check"
+        return await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+
+    async def _enqueue(self, event: dict[str, Any], key: str) -> Outcome:
+        secret = self._options.routing_key.get_secret_value()
+        answer = await send(
+            self._surroundings.client,
+            f"{self._options.api_url}/v2/enqueue",
+            json.dumps(event | {"routing_key": secret}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        if not isinstance(answer, Answer):
+            return Retry(f"PagerDuty: {answer.reason}")  # the key makes a repeat harmless
+        now = self._surroundings.clock()
+        return _outcome(answer, key) or failure(answer, now=now) or _refused(answer, secret)
+
+
+def dedup_key(delivery: Delivery, installation: str) -> str:
+    """Name the PagerDuty alert of one episode."""
+    return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
+
+
+def render(delivery: Delivery, *, key: str) -> dict[str, Any]:
+    """Write the event, without its routing key."""
+    notice = delivery.notice
+    if action := _ACTION.get(delivery.kind):
+        return {"event_action": action, "dedup_key": key}
+    return {
+        "event_action": "trigger",
+        "dedup_key": key,
+        "client": "uproar",
+        "client_url": notice.link,
+        "links": [{"href": notice.link, "text": notice.headline[:MAX_SUMMARY]}],
+        "payload": {
+            "summary": notice.title[:MAX_SUMMARY],
+            "source": notice.subject_name or notice.subject,
+            "severity": "info" if delivery.kind is NoticeKind.CANARY else _SEVERITY[notice.level],
+            "timestamp": notice.at.astimezone(UTC).isoformat(),
+            "component": notice.subject,
+            "group": "uproar",
+            "class": notice.what.value,
+            "custom_details": _details(notice),
+        },
+    }
+
+
+def _details(notice: Notice) -> dict[str, Any]:
+    said = {
+        "why_now": notice.why_now,
+        "how_big": notice.how_big,
+        "changed": notice.changed,
+        "advice": notice.advice,
+        "incident": notice.incident,
+        "link": notice.link,
+    }
+    posts = [
+        {"text": quote.text, "at": quote.created_at.astimezone(UTC).isoformat()}
+        | ({"url": quote.url} if quote.url else {})
+        for quote in notice.quotes
+    ]
+    return {name: text for name, text in said.items() if text} | {"posts": posts}
+
+
+def _outcome(answer: Answer, key: str) -> Outcome | None:
+    if answer.status == 202:
+        return Sent(key)
+    return Retry(f"PagerDuty: HTTP {answer.status}") if answer.status >= 500 else None
+
+
+def _refused(answer: Answer, secret: str) -> Refused:
+    try:
+        errors = json.loads(answer.body)["errors"]
+        said = "; ".join(map(str, errors))[:300].replace(secret, "[secret]")
+    except (ValueError, KeyError, TypeError):
+        said = ""
+    return Refused(f"PagerDuty: HTTP {answer.status}" + (f": {said}" if said else ""))
