@@ -79,6 +79,11 @@ class Frontier:
         """No post older than this is waited for; None before the first. Never goes back."""
         return self._limit
 
+    @property
+    def reached(self) -> dict[str, datetime | None]:
+        """How far each source that is remembered has come; None until it is heard everywhere."""
+        return {name: source.limit for name, source in self._sources.items()}
+
     def observe(self, watermark: Watermark) -> None:
         """Take a watermark of one source, as it came through one posts partition."""
         source = self._sources.setdefault(watermark.source, _Source())

@@ -1,0 +1,203 @@
+"""
+Score: posts in, assessments out, watermarks passed on. It knows no Faust and keeps nothing.
+
+A failing engine never stops the stream: posts flow on unscored, marked, and the next batch tries
+again.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import structlog
+
+from services.classifier import metrics
+from services.classifier.engine import Engine
+from services.classifier.handler import Effects
+from uproar.assessment import MAX_EVIDENCE_TEXT, Assessment, Scores
+from uproar.errors import Malformed
+from uproar.post import Post, event_time, fingerprint
+from uproar.subject import SubjectId
+from uproar.topics import ASSESSMENTS, POSTS
+from uproar.watermark import Watermark
+from uproar.wire import Headers, Record
+
+log = structlog.get_logger(room="classifier/score")
+
+MAX_VALUE_BYTES = 64 * 1024  # an assessment is 2 KB; eight of them must fit into a backlash record
+CLOCK_TOLERANCE = timedelta(days=1)  # ingest has looked closely: this keeps strangers' records out
+
+
+class Scorer:
+    """
+    The engine, with a verdict for every text whatever happens.
+
+    Attributes:
+        problem: Why the last batch could not be scored; None when it could.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.name = engine.name
+        self.problem: str | None = None
+        self._engine = engine
+
+    def score(self, texts: Sequence[str]) -> list[Scores | None]:
+        """Score texts, in order; None where the engine gives no probabilities. Blocks."""
+        if not texts:
+            return []
+        began = time.monotonic()
+        try:
+            rows = self._engine.score(texts).tolist()
+        except Exception as error:
+            self.problem = f"the engine failed: {error!r}"
+            log.exception("engine failed, posts flow on unscored", posts=len(texts))
+            metrics.ENGINE_FAILURES.inc()
+            return [None] * len(texts)
+        finally:
+            metrics.ENGINE_SECONDS.observe(time.monotonic() - began)
+        self.problem = None
+        return [_scores(dict(zip(self._engine.heads, row, strict=True))) for row in rows]
+
+
+def _scores(row: Mapping[str, float]) -> Scores | None:
+    known = {head: round(value, 4) for head, value in row.items() if not math.isnan(value)}
+    if not {"negative", "neutral", "positive"} <= known.keys():
+        return None
+    return Scores(**known)
+
+
+def text_of(post: Post) -> str:
+    """Return what the model reads of a post; `uproar classify` reads the same."""
+    return f"{post.title}. {post.text}" if post.title else post.text
+
+
+def assess(post: Post, scores: Scores | None, model: str) -> list[Assessment]:
+    """Say of a post what the model says, once for each subject it is about."""
+    named = fingerprint(post.text)
+    return [
+        Assessment(
+            post=post.id,
+            subject=subject,
+            stream=post.stream,
+            network=post.network,
+            created_at=post.created_at,
+            scores=scores,
+            model=None if scores is None else model,
+            author=post.author,
+            fingerprint=named,
+            own=post.own or subject in post.own_of,
+            backfill=post.backfill,
+            text=post.text[:MAX_EVIDENCE_TEXT],
+            lang=post.lang,
+            url=post.url,
+            author_followers=post.author_followers,
+            views=post.views,
+            shares=post.shares,
+            likes=post.likes,
+            replies=post.replies,
+            media=post.media,
+            repost_of=post.repost_of,
+            reply_to=post.reply_to,
+        )
+        for subject in dict.fromkeys(post.subjects)
+    ]
+
+
+class Score:
+    """
+    The agent between posts and assessments.
+
+    Args:
+        posts_partitions: How many partitions posts have: a watermark passed on says so.
+        partitions: How many partitions assessments have.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        *,
+        posts_partitions: int,
+        partitions: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._scorer, self._now = scorer, now
+        self._posts_partitions, self._partitions = posts_partitions, partitions
+        self._engine = asyncio.Lock()  # one thread at a time
+
+    def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
+        pass
+
+    def revoked(self, partition: int) -> None:
+        pass
+
+    async def tick(self, partition: int) -> Effects:  # noqa: ARG002
+        return Effects()
+
+    async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
+        """First all assessments; when they are acknowledged, the watermarks, in their order."""
+        posts: list[tuple[Post, Headers]] = []
+        marks: list[Record] = []
+        latest = self._now() + CLOCK_TOLERANCE
+        for record in records:
+            value = POSTS.decode(record)
+            if isinstance(value, Watermark):
+                event_time(value.at, now=latest)
+                marks += self._pass_on(value, partition, record.headers)
+                continue
+            event_time(value.created_at, now=latest)
+            if value.subjects:
+                posts.append((value, record.headers))
+            else:
+                metrics.DROPPED.labels("no_subject").inc()
+        async with self._engine:  # not on the loop: heartbeats and /live go on meanwhile
+            texts = [text_of(post) for post, _ in posts]
+            verdicts = await asyncio.to_thread(self._scorer.score, texts)
+        assessments = [
+            self._record(assessment, headers)
+            for (post, headers), scores in zip(posts, verdicts, strict=True)
+            for assessment in assess(post, scores, self._scorer.name)
+        ]
+        metrics.POSTS.inc(len(posts))
+        metrics.UNSCORED.inc(verdicts.count(None))
+        return Effects(stages=[assessments, marks])
+
+    def _record(self, assessment: Assessment, headers: Headers) -> Record:
+        to = partition_of(assessment.subject, self._partitions)
+        record = ASSESSMENTS.record(
+            assessment, key=assessment.subject, headers=headers, partition=to
+        )
+        if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
+            raise Malformed(f"its assessment has {len(record.value)} bytes: ids or links too long")
+        return record
+
+    def _pass_on(self, mark: Watermark, came_by: int, headers: Headers) -> list[Record]:
+        passed = replace(mark, partition=came_by, partitions=self._posts_partitions)
+        return [
+            ASSESSMENTS.record(passed, key=mark.source, headers=headers, partition=to)
+            for to in range(self._partitions)
+        ]
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(subject: SubjectId, partitions: int) -> int:
+    """Return the partition of a subject, as every Kafka client with default settings would."""
+    return (_murmur2(subject.encode()) & 0x7FFF_FFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    """Murmur2 with Kafka's seed, 32 bits (org.apache.kafka.common.utils.Utils.murmur2)."""
+    prime, mask = 0x5BD1_E995, 0xFFFF_FFFF
+    value = 0x9747_B28C ^ len(data)
+    whole = len(data) & ~3
+    for at in range(0, whole, 4):
+        word = int.from_bytes(data[at : at + 4], "little") * prime & mask
+        word = (word ^ word >> 24) * prime & mask
+        value = value * prime & mask ^ word
+    if rest := data[whole:]:
+        value = (value ^ int.from_bytes(rest, "little")) * prime & mask
+    value = (value ^ value >> 13) * prime & mask
+    return value ^ value >> 15
