@@ -33,6 +33,7 @@ _NO_PARENT: Final = {  # the message to update is gone, or nobody may write to i
     "cant_update_message",
     "edit_window_closed",
     "thread_not_found",
+    "invalid_thread_ts",
     "cannot_reply_to_message",
     "restricted_action_thread_locked",
     "restricted_action_non_threadable_channel",

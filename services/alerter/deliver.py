@@ -1,0 +1,199 @@
+"""
+Deliver: the outbox workers: lease what is due, call the notifier, keep the receipt or the next try.
+
+They need the database and the receivers, no broker. They know no channel's JSON.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import structlog
+
+from services.alerter import metrics
+from services.alerter.notifier import (
+    Delivery,
+    Notifier,
+    Outbox,
+    Outcome,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
+from services.process import trace_id
+from uproar.errors import Unavailable
+from uproar.notice import NoticeKind
+from uproar.routing import ReceiverName
+
+POLL: Final = timedelta(seconds=1)
+TIMEOUT: Final = timedelta(seconds=20)  # below the grace in which a process must stop
+LEASE: Final = timedelta(seconds=30)  # a timeout, and time to write down what came of it
+AT_ONCE: Final = 4  # incidents told to one receiver at the same time
+WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 10, 20, 40, 60, 120, 300))
+GIVE_UP: Final = timedelta(days=7)  # no incident lasts so long, and its posts may be kept no longer
+
+log = structlog.get_logger(room="alerter/deliver")
+
+
+def wait_before(attempt: int, rng: Random) -> timedelta:
+    """Return how long to wait after a failed attempt (from 1): full jitter below a growing ceiling."""
+    return WAITS[min(attempt, len(WAITS)) - 1] * rng.random()
+
+
+class Deliverer:
+    """
+    Works through the outbox: one lane a receiver, so that a slow one stalls no other.
+
+    A crash at any moment loses nothing: what was leased falls due again, marked doubtful.
+
+    Args:
+        outbox: What is to be delivered.
+        notifiers: Who delivers it; a receiver that is not here keeps its deliveries waiting.
+        clock: Wall clock.
+        rng: Chance for the waits.
+        owner: Names this process in the leases.
+        written: Set by whoever has committed a delivery: it goes out at once, not at the next poll.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        notifiers: Mapping[ReceiverName, Notifier],
+        *,
+        clock: Callable[[], datetime],
+        rng: Random,
+        owner: str,
+        written: asyncio.Event,
+        poll: timedelta = POLL,
+        timeout: timedelta = TIMEOUT,
+    ) -> None:
+        self._outbox, self._notifiers = outbox, dict(notifiers)
+        self._clock, self._rng, self._owner = clock, rng, owner
+        self._written, self._poll, self._timeout = written, poll, timeout
+        self._wakes = {receiver: asyncio.Event() for receiver in self._notifiers}
+        self._troubles: dict[str, str] = {}
+
+    def problem(self) -> str | None:
+        """Return what keeps notices from people, for Health; None where all is well."""
+        return "; ".join(f"{who}: {why}" for who, why in sorted(self._troubles.items())) or None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until ``stop`` is set, then let what is on its way end."""
+        async with asyncio.TaskGroup() as group:
+            alarms = [group.create_task(self._tick()), group.create_task(self._listen())]
+            for receiver in self._notifiers:
+                group.create_task(self._work(receiver, stop))
+            await stop.wait()
+            for alarm in alarms:
+                alarm.cancel()
+            self._wake()
+
+    def _wake(self) -> None:
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def _listen(self) -> None:
+        while True:
+            await self._written.wait()
+            self._written.clear()
+            self._wake()
+
+    async def _tick(self) -> None:
+        while True:
+            try:
+                if found := await self._outbox.reclaim(now=self._clock()):
+                    log.warning("deliveries whose sender died are due again", count=found)
+            except Unavailable as error:
+                log.warning("cannot look for leases that ran out", reason=str(error))
+            self._wake()
+            await asyncio.sleep(self._poll.total_seconds())
+
+    async def _work(self, receiver: ReceiverName, stop: asyncio.Event) -> None:
+        """Deliver what is due for one receiver, as long as there is any; then wait to be woken."""
+        wake = self._wakes[receiver]
+        while not stop.is_set():
+            wake.clear()
+            leased = await self._lease(receiver)
+            await asyncio.gather(*(self._deliver(delivery, stop) for delivery in leased))
+            if not leased:
+                await wake.wait()
+
+    async def _lease(self, receiver: ReceiverName) -> list[Delivery]:
+        try:
+            leased = await self._outbox.lease(
+                receiver, now=self._clock(), owner=self._owner, limit=AT_ONCE, lease_for=LEASE
+            )
+        except Unavailable as error:
+            self._troubles["outbox"] = str(error)
+            return []
+        self._troubles.pop("outbox", None)
+        return list(leased)
+
+    async def _deliver(self, delivery: Delivery, stop: asyncio.Event) -> None:
+        outcome = self._final(delivery, await self._attempt(delivery))
+        if await self._keep(delivery, outcome, stop):
+            self._tell(delivery, outcome)
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await self._notifiers[delivery.receiver].notify(delivery)
+        except TimeoutError:
+            return Unknown(f"no answer within {self._timeout.total_seconds():g} s")
+        except Exception as error:  # our own fault must not keep the other pages from going out
+            log.exception("a notifier crashed", receiver=delivery.receiver, delivery=delivery.id)
+            return Unknown(f"uproar's own fault ({type(error).__name__}): see its log")
+
+    def _final(self, delivery: Delivery, outcome: Outcome) -> Outcome:
+        """Give up what could not be delivered for so long that nobody waits for it any more."""
+        waited = self._clock() - delivery.created_at
+        if isinstance(outcome, Sent | Refused) or waited < GIVE_UP:
+            return outcome
+        return Refused(f"not delivered within {GIVE_UP.days} days; at last: {outcome.reason}")
+
+    async def _keep(self, delivery: Delivery, outcome: Outcome, stop: asyncio.Event) -> bool:
+        """Write down what came of it, however long the database is away; False: it was not ours."""
+        while True:
+            now = self._clock()
+            after = outcome.after if isinstance(outcome, Retry) else None
+            wait = after or wait_before(delivery.attempt, self._rng)
+            next_at = now + wait if isinstance(outcome, Retry | Unknown) else None
+            try:
+                if after:
+                    await self._outbox.rate_limited(delivery.receiver, now + after)
+                return await self._outbox.settle(delivery, outcome, now=now, next_at=next_at)
+            except Unavailable as error:
+                self._troubles["outbox"] = str(error)
+            if stop.is_set():
+                log.error("a receipt was lost", delivery=delivery.id, outcome=_name(outcome))
+                return False  # its lease runs out, and it is sent again as doubtful
+            await asyncio.sleep(self._poll.total_seconds())
+
+    def _tell(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Count it, log it, and remember a receiver that takes nothing."""
+        notifier = self._notifiers[delivery.receiver]
+        metrics.DELIVERIES.labels(notifier=notifier.type, outcome=_name(outcome)).inc()
+        said = log.bind(
+            receiver=delivery.receiver,
+            incident=delivery.incident,
+            kind=delivery.kind.value,
+            attempt=delivery.attempt,
+            trace_id=trace_id(delivery.traceparent),
+        )
+        if not isinstance(outcome, Sent):
+            self._troubles[delivery.receiver] = outcome.reason
+            warn = said.error if isinstance(outcome, Refused) else said.warning
+            warn("not delivered", outcome=_name(outcome), reason=outcome.reason)
+            return
+        self._troubles.pop(delivery.receiver, None)
+        taken = self._clock() - delivery.accepted_at if delivery.accepted_at else None
+        if taken and delivery.notice.page and delivery.kind is not NoticeKind.CANARY:
+            metrics.POST_TO_PAGE.observe(taken.total_seconds())
+        said.info("delivered", post_to_page_seconds=taken and round(taken.total_seconds(), 3))
+
+
+def _name(outcome: Outcome) -> str:
+    return type(outcome).__name__.lower()
