@@ -43,8 +43,8 @@ class PagerDuty:
     """
     Sends one PagerDuty event for each page, acknowledgement and end of an incident.
 
-    All events of one episode carry the same ``dedup_key``, so repeating one does no harm: a lost
-    answer is retried without a look (the API could not be asked anyway).
+    All events of one episode carry the same ``dedup_key``, so repeating one does no harm: after a
+    lost answer it is simply sent again.
     """
 
     type: Final = "pagerduty"
@@ -79,9 +79,9 @@ class PagerDuty:
             headers={"Content-Type": "application/json"},
         )
         if not isinstance(answer, Answer):
-            return Retry(f"PagerDuty: {answer.reason}")  # the key makes a repeat harmless
+            return answer
         now = self._surroundings.clock()
-        return _outcome(answer, key) or failure(answer, now=now) or _refused(answer, secret)
+        return failure(answer, now=now) or _outcome(answer, key, secret)
 
 
 def dedup_key(delivery: Delivery, installation: str) -> str:
@@ -130,16 +130,14 @@ def _details(notice: Notice) -> dict[str, Any]:
     return {name: text for name, text in said.items() if text} | {"posts": posts}
 
 
-def _outcome(answer: Answer, key: str) -> Outcome | None:
+def _outcome(answer: Answer, key: str, secret: str) -> Outcome:
     if answer.status == 202:
         return Sent(key)
-    return Retry(f"PagerDuty: HTTP {answer.status}") if answer.status >= 500 else None
-
-
-def _refused(answer: Answer, secret: str) -> Refused:
+    said = f"PagerDuty: HTTP {answer.status}"
+    if not 400 <= answer.status < 500:
+        return Retry(said)
     try:
-        errors = json.loads(answer.body)["errors"]
-        said = "; ".join(map(str, errors))[:300].replace(secret, "[secret]")
+        errors = "; ".join(map(str, json.loads(answer.body)["errors"]))
     except (ValueError, KeyError, TypeError):
-        said = ""
-    return Refused(f"PagerDuty: HTTP {answer.status}" + (f": {said}" if said else ""))
+        return Refused(said)
+    return Refused(f"{said}: {errors[:300]}".replace(secret, "[secret]"))

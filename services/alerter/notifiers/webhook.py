@@ -159,7 +159,7 @@ def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 def _outcome(answer: Answer | Retry | Unknown, message_id: str, now: datetime) -> Outcome:
     if not isinstance(answer, Answer):
-        return Retry(f"the endpoint: {answer.reason}")  # the id makes a repeat harmless
+        return answer
     if 200 <= answer.status < 300:
         return Sent(message_id)
     if answer.status == httpx.codes.GONE:
