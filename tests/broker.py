@@ -78,8 +78,13 @@ class Cluster:
         """Start all nodes; skips the test where Kafka or Java is missing."""
         if not KAFKA_LOCAL.exists() or shutil.which("java") is None:
             pytest.skip("Apache Kafka needs ../shared/kafka/kafka-local and Java 17 on the PATH")
-        self._port = free_ports_of_a_cluster()
-        self._run("start", "--nodes", str(self._nodes), "--port", str(self._port))
+        for _ in range(3):  # a port may be taken meanwhile; one cluster id in 64 begins with '-'
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._port = free_ports_of_a_cluster()
+            if self._try("start", "--nodes", str(self._nodes), "--port", str(self._port)) is None:
+                break
+        else:
+            pytest.fail("Apache Kafka did not start in three attempts")
         ports = range(self._port, self._port + self._nodes)
         self.servers = ",".join(f"127.0.0.1:{port}" for port in ports)
 
@@ -92,9 +97,13 @@ class Cluster:
         self._run("restart", *(["--node", str(node)] if node else []))
 
     def _run(self, verb: str, *options: str) -> None:
+        problem = self._try(verb, *options)
+        assert problem is None, f"kafka-local {verb}: {problem}"
+
+    def _try(self, verb: str, *options: str) -> str | None:
         command = [sys.executable, str(KAFKA_LOCAL), verb, "--dir", str(self._directory), *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, f"kafka-local {verb}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr if done.returncode else None
 
 
 @contextmanager
