@@ -69,9 +69,9 @@ def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, R
         raise Malformed(f"{where} has no name")
     if not isinstance(names, list | tuple) or not names:
         raise Malformed(f"{where}: receivers must be a list of receiver names")
-    if missing := [n for n in names if n not in known]:
+    if missing := [n for n in names if not isinstance(n, str) or n not in known]:
         raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
-    if level not in set(Level):
+    if not isinstance(level, str) or level not in set(Level):
         raise Malformed(f"{where}: level must be one of {', '.join(Level)}")
     return Route(name=name, receivers=tuple(known[n] for n in names), level=Level(level))
 

@@ -1,0 +1,188 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.build import NOON, a_backlash, a_subject
+from uproar.backlash import Event, Level
+from uproar.errors import Malformed
+from uproar.incident import Act, Incident, Transition, Verb, advance
+from uproar.notice import NoticeKind
+from uproar.routing import (
+    Receiver,
+    ReceiverName,
+    Route,
+    read_routes,
+    receivers,
+    route_of,
+)
+from uproar.subject import Kind
+
+SLACK = Receiver(name=ReceiverName("slack"))
+PAGER = Receiver(name=ReceiverName("pager"), pages_only=True)
+ROUTES = read_routes((), (SLACK, PAGER))
+
+
+def story(*steps: object) -> list[tuple[Transition, Level | None]]:
+    """Advance one incident through steps; each line with the level that was reached before."""
+    incident: Incident | None = None
+    told = []
+    for step in steps:
+        reached = incident.level if incident else None
+        incident, lines = advance(incident, step, now=NOON)
+        told += [(line, reached) for line in lines]
+    return told
+
+
+def kinds(*steps: object, routes=ROUTES, subject=None) -> list[list[tuple[str, str]]]:
+    subject = subject or a_subject()
+    return [
+        [(r.name, kind.value) for r, kind in receivers(line, subject, routes, reached=reached)]
+        for line, reached in story(*steps)
+    ]
+
+
+def grew(level: Level, *, sequence: int = 1, page: bool = False):
+    return a_backlash(Event.GREW, sequence=sequence, level=level, page=page)
+
+
+def test_an_incident_that_opens_at_alert_triggers_everybody():
+    assert kinds(a_backlash()) == [[("slack", "trigger"), ("pager", "trigger")]]
+
+
+def test_an_incident_that_opens_at_watch_disturbs_nobody_until_it_reaches_alert():
+    told = kinds(a_backlash(level=Level.WATCH), grew(Level.ALERT, page=True))
+    assert told == [[], [("slack", "trigger"), ("pager", "trigger")]]
+
+
+def test_a_route_may_ask_for_the_level_watch():
+    routes = (Route(name="default", receivers=(SLACK,), level=Level.WATCH),)
+    told = kinds(a_backlash(level=Level.WATCH), grew(Level.ALERT, page=True), routes=routes)
+    assert told == [[("slack", "trigger")], [("slack", "update")]]
+
+
+def test_growth_without_a_page_is_kept_from_a_pager():
+    assert kinds(a_backlash(), grew(Level.ALERT))[1] == [("slack", "update")]
+
+
+def test_the_rise_to_crisis_pages_again():
+    told = kinds(a_backlash(), grew(Level.CRISIS, page=True))
+    assert told[1] == [("slack", "update"), ("pager", "update")]
+
+
+def test_an_acknowledgement_and_an_end_reach_all_who_were_told():
+    told = kinds(a_backlash(), Act(verb=Verb.ACKNOWLEDGE, by="anna"), a_backlash(Event.ENDED))
+    assert told[1:] == [
+        [("slack", "acknowledge"), ("pager", "acknowledge")],
+        [("slack", "resolve"), ("pager", "resolve")],
+    ]
+
+
+def test_a_repeated_act_tells_nobody_anything():
+    act = Act(verb=Verb.ACKNOWLEDGE, by="anna")
+    assert kinds(a_backlash(), act, act)[2] == []
+
+
+def test_acts_on_an_incident_nobody_heard_of_are_told_to_nobody():
+    assert kinds(a_backlash(level=Level.WATCH), Act(verb=Verb.RESOLVE, by="anna")) == [[], []]
+
+
+def test_what_people_have_closed_stays_quiet_until_it_rises():
+    told = kinds(
+        a_backlash(),
+        Act(verb=Verb.RESOLVE, by="anna"),
+        grew(Level.ALERT),
+        a_backlash(Event.ENDED, sequence=2),
+    )
+    assert told[2:] == [[], []]
+
+
+def test_what_people_have_closed_triggers_anew_when_it_rises():
+    told = kinds(a_backlash(), Act(verb=Verb.RESOLVE, by="anna"), grew(Level.CRISIS, page=True))
+    assert told[2] == [("slack", "trigger"), ("pager", "trigger")]
+
+
+def test_a_wave_whose_only_known_event_is_its_end_is_told_as_ended():
+    event = a_backlash(Event.ENDED, page=False)
+    assert kinds(event) == [[("slack", "resolve"), ("pager", "resolve")]]
+
+
+@pytest.mark.parametrize("event", [Event.OPENED, Event.GREW, Event.SUBSIDED])
+def test_a_page_is_never_kept_quiet(event):
+    page = a_backlash(event, sequence=1, page=True)
+    closed = (a_backlash(), Act(verb=Verb.RESOLVE, by="anna"))
+    assert [name for name, _ in kinds(*closed, page)[2]] == ["slack", "pager"]
+
+
+def test_a_canary_goes_to_the_receivers_marked_for_it_only():
+    canary = replace(a_subject(), kind=Kind.CANARY)
+    marked = replace(SLACK, name=ReceiverName("sandbox"), canary=True)
+    routes = read_routes((), (SLACK, marked, PAGER))
+    told = kinds(a_backlash(), a_backlash(Event.ENDED, sequence=1), routes=routes, subject=canary)
+    assert told == [[("sandbox", "canary")], []]
+
+
+def test_a_receiver_marked_for_canaries_still_hears_of_real_incidents():
+    routes = read_routes((), (replace(SLACK, canary=True),))
+    assert kinds(a_backlash(), routes=routes) == [[("slack", "trigger")]]
+
+
+def test_a_subject_takes_its_own_route_and_a_wrong_name_loses_no_page():
+    routes = read_routes(({"name": "crew", "receivers": ["pager"]},), (SLACK, PAGER))
+    assert kinds(a_backlash(), routes=routes, subject=a_subject(route="crew")) == [
+        [("pager", "trigger")]
+    ]
+    for route in (None, "gone"):
+        told = kinds(a_backlash(), routes=routes, subject=a_subject(route=route))
+        assert told == [[("slack", "trigger"), ("pager", "trigger")]]
+
+
+def test_without_any_route_nobody_is_told():
+    assert route_of(a_subject(), ()) is None
+    assert kinds(a_backlash(), routes=()) == [[]]
+
+
+def test_a_receiver_that_stands_twice_in_a_route_is_told_once():
+    routes = (Route(name="default", receivers=(SLACK, SLACK)),)
+    assert kinds(a_backlash(), routes=routes) == [[("slack", "trigger")]]
+
+
+def test_routes_are_read():
+    table = {"name": "default", "receivers": ["pager"], "level": "crisis"}
+    assert read_routes((table,), (SLACK, PAGER)) == (
+        Route(name="default", receivers=(PAGER,), level=Level.CRISIS),
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ({"receivers": ["slack"]}, "number 1.*no name"),
+        ({"name": " ", "receivers": ["slack"]}, "no name"),
+        ({"name": "a", "receivers": []}, "'a': receivers must be a list"),
+        ({"name": "a", "receivers": "slack"}, "receivers must be a list"),
+        ({"name": "a", "receivers": ["mail"]}, "no receiver 'mail'"),
+        ({"name": "a", "receivers": [{}]}, "no receiver"),
+        ({"name": "a", "receivers": ["slack"], "level": "red"}, "watch, alert, crisis"),
+        ({"name": "a", "receivers": ["slack"], "level": []}, "watch, alert, crisis"),
+        ({"name": "a", "receivers": ["slack"], "colour": 1}, "unknown colour"),
+    ],
+)
+def test_a_wrong_route_is_refused_with_its_reason(table, reason):
+    with pytest.raises(Malformed, match=reason):
+        read_routes((table,), (SLACK,))
+
+
+def test_two_routes_of_one_name_are_refused():
+    table = {"name": "a", "receivers": ["slack"]}
+    with pytest.raises(Malformed, match="twice"):
+        read_routes((table, table), (SLACK,))
+
+
+def test_pages_overtake_everything_and_canaries_nothing():
+    assert [kind.value for kind in sorted(NoticeKind, key=lambda kind: kind.priority)] == [
+        "trigger",
+        "acknowledge",
+        "resolve",
+        "update",
+        "canary",
+    ]
