@@ -27,10 +27,11 @@ from ahocorasick_rs import AhoCorasick
 
 from uproar.match.folding import BREAK, Words, fold, folded, inner_words, plain, written
 from uproar.match.hashtags import TagReader, squeeze
-from uproar.match.ordinary import guess_language, is_ordinary, names_it
+from uproar.match.ordinary import guess_language, in_one_breath, is_ordinary, names_it
 from uproar.subject import Kind, Subject, SubjectId
 
-_HANDLE = re.compile(r"(?<!\w)@(\w[\w.@-]*)")
+_HANDLE = re.compile(r"(?<!\w)@(\w[\w-]*(?:[.@]\w[\w-]*)*)")
+_NEXT_SENTENCE = re.compile(r"\.(?=[A-Z])")
 _SHORTEST_SQUEEZED = 5
 _SHORTEST_IN_TAG = 4
 
@@ -43,9 +44,13 @@ class _Role(Enum):
 
 
 class _Sign(NamedTuple):
-    subject: Subject
+    subject: SubjectId
     role: _Role
     name: str
+    folded: str
+    doubtful: bool  # an ordinary word in some language
+    languages: frozenset[str]
+    product: bool
 
 
 class _Hit(NamedTuple):
@@ -66,8 +71,10 @@ class Matcher:
         self._own: dict[str, set[SubjectId]] = defaultdict(set)
         for subject in subjects:
             for sign in _signs(subject):
-                for spelling in _spellings(sign.name):
-                    if not sign.name.startswith("#"):
+                if sign.name.startswith("@"):
+                    continue
+                if not sign.name.startswith("#"):
+                    for spelling in _spellings(sign.name):
                         signs[spelling].append(sign)
                 if squeezed := squeeze(sign.name):
                     in_tags[squeezed].append(sign)
@@ -107,7 +114,8 @@ class Matcher:
     def _by_accounts(self, text: str) -> set[SubjectId]:
         found: set[SubjectId] = set()
         for handle in _HANDLE.findall(text):
-            found |= self._handles.get(_account(handle.rstrip(".@-")), set())
+            for account in {handle, _NEXT_SENTENCE.split(handle)[0], _before_dash(handle)}:
+                found |= self._handles.get(_account(account), set())
         return found
 
     def _by_words(self, text: str, language: str | None) -> tuple[set[SubjectId], set[SubjectId]]:
@@ -124,9 +132,9 @@ class Matcher:
             _Hit(start + 1, end - 1, sign)
             for index, start, end in matches
             for sign in self._signs[index]
-            if sign.role is _Role.BAN or _speaks(sign.subject, language)
+            if not sign.languages or _speaks(sign, language)
         ]
-        return _judge(hits, lambda hit: proof.holds(hit.sign, haystack, hit.start))
+        return _judge(hits, lambda hit: proof.holds(hit, haystack))
 
     def _by_tags(self, text: str, language: str | None) -> set[SubjectId]:
         found: set[SubjectId] = set()
@@ -148,70 +156,93 @@ class _Proof:
         self._text, self._words, self._language = text, words, language
         self._written: Words | None = None
 
-    def holds(self, sign: _Sign, haystack: str, start: int) -> bool:
-        name = fold(sign.name)
-        if sign.role is _Role.KEYWORD or not is_ordinary(name, self._language):
+    def holds(self, hit: _Hit, haystack: str) -> bool:
+        """Tell whether a sign stands for its subject where the haystack has it."""
+        sign = hit.sign
+        if hit.start > len(self._words):  # something was taken off: too little for doubtful ones
+            return not sign.doubtful
+        phrase = haystack[hit.start : hit.end]
+        if " " in phrase and phrase not in self._text.lower():  # something stands between its words
+            place = self._place(hit, haystack)
+            if not in_one_breath(*place, sign.name):
+                return False
+        if not sign.doubtful or not is_ordinary(sign.folded, self._language):
             return True
         language = self._language or guess_language(self._words.split())
-        if not _speaks(sign.subject, language):
+        if not _speaks(sign, language):
             return False
-        if not is_ordinary(name, language):
+        if not is_ordinary(sign.folded, language):
             return True
-        if start > len(self._words):
-            return False  # found only with something taken off: too little for an ordinary word
+        return names_it(*self._place(hit, haystack), sign.name, language)
+
+    def _place(self, hit: _Hit, haystack: str) -> tuple[Words, int, int]:
         if self._written is None:
             self._written = written(self._text)
-        first = haystack.count(" ", 0, start) - 1
-        return names_it(self._written, first, first + name.count(" "), sign.name)
+        first = haystack.count(" ", 0, hit.start) - 1
+        return self._written, first, first + haystack.count(" ", hit.start, hit.end)
 
 
 def _judge(
     hits: list[_Hit], holds: Callable[[_Hit], bool]
 ) -> tuple[set[SubjectId], set[SubjectId]]:
     """Return the subjects that stay named, and those from whom the text is taken."""
-    banned = {hit.sign.subject.id for hit in hits if hit.sign.role is _Role.BAN}
+    banned = {hit.sign.subject for hit in hits if hit.sign.role is _Role.BAN}
     covers = [hit for hit in hits if hit.sign.role is _Role.COVER]
     names = [
         hit
         for hit in hits
-        if hit.sign.role in {_Role.NAME, _Role.KEYWORD}
-        and hit.sign.subject.id not in banned
-        and not any(_overlap(hit, cover) for cover in covers)
+        if (hit.sign.role is _Role.NAME or hit.sign.role is _Role.KEYWORD)
+        and hit.sign.subject not in banned
+        and not (covers and any(_overlap(hit, cover) for cover in covers))
         and holds(hit)
     ]
-    found = {
-        hit.sign.subject.id for hit in names if not any(_swallows(other, hit) for other in names)
-    }
+    found = {hit.sign.subject for hit in names}
+    if len(found) > 1:
+        found = {
+            hit.sign.subject for hit in names if not any(_swallows(other, hit) for other in names)
+        }
     return found, banned
 
 
 def _overlap(hit: _Hit, cover: _Hit) -> bool:
-    same = hit.sign.subject.id == cover.sign.subject.id
+    same = hit.sign.subject == cover.sign.subject
     return same and hit.start < cover.end and cover.start < hit.end
 
 
 def _swallows(other: _Hit, hit: _Hit) -> bool:
     longer = other.end - other.start > hit.end - hit.start
     inside = other.start <= hit.start and hit.end <= other.end
-    another = other.sign.subject.id != hit.sign.subject.id
-    return longer and inside and another and other.sign.subject.kind is not Kind.PRODUCT
+    another = other.sign.subject != hit.sign.subject
+    return longer and inside and another and not other.sign.product
 
 
 # ---------------------------------------------------------------------- what is sought for whom
 
 
 def _signs(subject: Subject) -> Iterable[_Sign]:
-    names = [name for name in (subject.name, *subject.aliases) if not name.startswith("@")]
-    keywords = [word for word in subject.keywords if not word.startswith("@")]
-    for name in dict.fromkeys(names):
-        yield _Sign(subject, _Role.NAME, name)
-    for keyword in dict.fromkeys(keywords):
-        yield _Sign(subject, _Role.KEYWORD, keyword)
-    own = [f" {fold(name)} " for name in (*names, *keywords)]
+    names = dict.fromkeys((subject.name, *subject.aliases))
+    for name in names:
+        yield _sign(subject, _Role.NAME, name)
+    for keyword in dict.fromkeys(subject.keywords):
+        yield _sign(subject, _Role.KEYWORD, keyword)
+    own = [f" {fold(name)} " for name in (*names, *subject.keywords)]
     for phrase in dict.fromkeys(subject.exclude):
         inside = f" {fold(phrase)} "
         covers = any(name in inside for name in own)
-        yield _Sign(subject, _Role.COVER if covers else _Role.BAN, phrase)
+        yield _sign(subject, _Role.COVER if covers else _Role.BAN, phrase)
+
+
+def _sign(subject: Subject, role: _Role, name: str) -> _Sign:
+    limited = () if role is _Role.BAN else subject.languages
+    return _Sign(
+        subject=subject.id,
+        role=role,
+        name=name,
+        folded=(words := fold(name)),
+        doubtful=role is _Role.NAME and is_ordinary(words, None),
+        languages=frozenset(map(_primary, limited)),
+        product=subject.kind is Kind.PRODUCT,
+    )
 
 
 def _spellings(name: str) -> set[str]:
@@ -219,8 +250,6 @@ def _spellings(name: str) -> set[str]:
     ways = {name, name.translate(_UMLAUTS)}
     if "&" in name:
         ways |= {name.replace("&", mark) for mark in (" & ", " and ", " et ", " und ")}
-    if "+" in name:
-        ways.add(name.replace("+", " plus "))
     spellings = {fold(way) for way in ways}
     for spelling in list(spellings):
         squeezed = spelling.replace(" ", "").replace("_", "")
@@ -244,6 +273,11 @@ def _handles(subject: Subject) -> set[str]:
     return accounts - {""}
 
 
+def _before_dash(handle: str) -> str:
+    """Drop ``-rebooked`` from ``@united-rebooked``: only domains may hold a dash."""
+    return handle if "." in handle else handle.partition("-")[0]
+
+
 def _account(name: str) -> str:
     return name.strip().lstrip("@").casefold()
 
@@ -252,7 +286,7 @@ def _is_clear(sign: _Sign, language: str | None) -> bool:
     """Tell whether a name in a tag needs nothing hostile beside it."""
     if len(squeeze(sign.name)) < _SHORTEST_IN_TAG:
         return False
-    return sign.role is _Role.KEYWORD or not is_ordinary(fold(sign.name), language)
+    return not sign.doubtful or not is_ordinary(sign.folded, language)
 
 
 @cache
@@ -260,7 +294,5 @@ def _primary(language: str) -> str:
     return language.replace("_", "-").partition("-")[0].lower()
 
 
-def _speaks(subject: Subject, language: str | None) -> bool:
-    if language is None or not subject.languages:
-        return True
-    return language in {_primary(tag) for tag in subject.languages}
+def _speaks(sign: _Sign, language: str | None) -> bool:
+    return not sign.languages or language is None or language in sign.languages

@@ -4,13 +4,16 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
+from uproar.match.lexicon import CLITICS
+
 BREAK: Final = "\x1f"
 """A word that no name contains: nothing is found across it."""
 
 # The letters that Unicode does not take apart, and the Arabic ones that people write both ways.
 _LETTERS = {
-    "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i",
-    "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",
+    "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th",
+    "Þ": "TH", "ı": "i",
+    "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",
     "ة": "ه", "ى": "ي", "ی": "ي", "ک": "ك", "ـ": "",
 }  # fmt: skip
 
@@ -45,23 +48,18 @@ class _Folded(dict[int, str]):
     """For ``str.translate`` of NFKD text: :class:`_Unaccent`, case folding, :class:`_Words`."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = new = _UNACCENT[code].casefold().translate(_WORDS)
+        self[code] = new = chr(code).casefold().translate(_UNACCENT).casefold().translate(_WORDS)
         return new
 
 
 _UNACCENT, _WORDS, _FOLDED = _Unaccent(), _Words(), _Folded()
 _ASCII_FOLDED = "".join(_FOLDED[code] for code in range(128))
 
-_ACCOUNT = re.compile(r"[\w.+-]*@(?:\w[\w.@-]*)?")
-_LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_ACCOUNT = re.compile(r"@\w[\w.@-]*")
+_LINK = re.compile(r"https?://\S+")
+_HOST = re.compile(r"www\.\S+")
 _EDGE_UNDERSCORES = re.compile(r"\b_+|_+\b")
-_CLITIC = re.compile(
-    r"(?<![\w'])(l|d|j|n|s|m|t|c|qu|jusqu|lorsqu|puisqu|quoiqu|presqu|quelqu"
-    r"|un|all|dall|dell|nell|sull|quest|quell)'(?=\w)",
-    re.IGNORECASE,
-)
-_INNER_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
-_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
+_APOSTROPHES = "’‘ʼ＇`´"
 # Scripts that put no blanks between words: every character is a word, a name is a row of them.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -70,20 +68,41 @@ def plain(text: str) -> str:
     """
     Take out of a text what is no word of it, and part words from their clitics; keep the case.
 
-    Links, accounts and addresses go (an account leaves ``@``). ``l'Oréal`` becomes two words;
+    Links and accounts go (an account leaves ``@``). ``l'Oréal`` becomes two words;
     behind any other apostrophe stands a word of its own kind (``O'Reilly`` holds no ``Reilly``).
     """
     if not text.isascii():
-        text = text.translate(_APOSTROPHES)
-    if "://" in text or "www." in text:
+        for apostrophe in _APOSTROPHES:
+            text = text.replace(apostrophe, "'")
+    if "://" in text:
         text = _LINK.sub(" ", text)
+    if "www." in text:
+        text = _HOST.sub(" ", text)
     if "@" in text:
         text = _ACCOUNT.sub(" @ ", text)
     if "_" in text:
         text = _EDGE_UNDERSCORES.sub(" ", text)
     if "'" in text:
-        text = _INNER_APOSTROPHE.sub(" _", _CLITIC.sub(r"\1 ", text))
+        text = _without_clitics(text)
     return text
+
+
+def _without_clitics(text: str) -> str:
+    before, *pieces = text.split("'")
+    done = [before]
+    for piece in pieces:
+        if not (before[-1:].isalnum() and piece[:1].isalnum()):
+            done.append(f"'{piece}")
+        elif _last_word(before) in CLITICS:
+            done.append(f" {piece}")
+        else:
+            done.append(f" _{piece}")
+        before = piece
+    return "".join(done)
+
+
+def _last_word(text: str) -> str:
+    return text[text.rfind(" ") + 1 :].lstrip('(«"“-—#').casefold()
 
 
 def folded(text: str) -> str:

@@ -62,20 +62,17 @@ class TagReader:
                 yield names
 
     def _read(self, tag: str) -> list[NameInTag]:
-        parts = [squeeze(part) for part in _PART.findall(unaccented(tag))]
-        squeezed = "".join(parts)
+        tag = tag if tag.isascii() else unaccented(tag)
+        squeezed = tag.replace("_", "").casefold()
         matches = self._automaton.find_matches_as_indexes(squeezed, overlapping=True)
         if not any(index < self._count for index, _, _ in matches):
             return []
-        cuts = [0]
-        for part in parts:
-            cuts.append(cuts[-1] + len(part))
         links = [(start, end, self._proofs[index]) for index, start, end in matches]
-        links += [
-            (cut, cut + len(part), 0)
-            for cut, part in zip(cuts, parts, strict=False)
-            if part.isdigit()
-        ]
+        cuts = [0]
+        for part in _PART.findall(tag):
+            cuts.append(cuts[-1] + len(part))
+            if part.isdigit():
+                links.append((cuts[-2], cuts[-1], 0))
         ahead, behind = _chains(links, len(squeezed))
         names = []
         for index, start, end in matches:

@@ -62,7 +62,7 @@ FRENCH: Final = _words(
     president prince printemps promesse prudence prune quick radio rallye reflet regard region
     relais renard reserve reve rivage riviere roi rose rouge roux royal rubis sable saga saint
     saison sauvage science sel semaine sentinelle signal smart soleil source sourire sud suez
-    super systeme talent tempo temps tendance terre theatre tonnerre total tradition trait tresor
+    super systeme talent tele tempo temps tendance terre theatre tonnerre total tradition trait tresor
     triomphe un union univers usine vache vague valentin vent verger vert vertu victoire victor
     vie village ville violette virage visa vision vital voile voix vue zen zodiaque
     """
@@ -97,15 +97,15 @@ FRENCH_GLUE: Final = _words(
 BEFORE_A_NAME: Final = _words(
     """
     balance boicot boicota boicotear boicoteemos boycott boycotted boycotten boycotter boycottez
-    boycotting boycottons boycotts boykott boykottiert cancel cher chere chez dear flew flying
-    fuck hey screw
+    boycotting boycottons boycotts boykott boykottiert bye cancel cher chere chez dear flew flying
+    fuck goodbye hello hey hi screw
     """
 )
 """Behind these an ordinary word is a name, however it is written."""
 
 LEADS: Final = _words(
     """
-    a about adieu after again against all an and another any apres april are as ask asked asking
+    luv nope bye goodbye boo a about adieu after again against all an and another any apres april are as ask asked asking
     at au august aux avant avec because before bei bonjour both bravo but by c can car ce ces cet
     cette chez comme comment con contre d dans das de december depuis der des did die dimanche
     ditching does donc du dumping el elle en encore et even every february flew fly for friday
@@ -115,9 +115,7 @@ LEADS: Final = _words(
     notre november october of ok okay omg on once only or ou our par para please por pour pourquoi
     qu quand que qui quit quitte quitter quitting quoi resilier rt s salut samedi sans saturday
     selon september shame should si since so sorry still stop sunday sur tell thank thanks that
-    the their these think this thought thursday to today tomorrow toujours tuesday un une use used
-    using vendredi von vos votre was wednesday what when where while why will with without work
-    worked working works would wow yeah yes yesterday your
+    the their these think this thought thursday to today tomorrow toujours tuesday un une     vendredi von vos votre was wednesday what when where while why will with without     would wow yeah yes yesterday your
     """
 )
 """Words whose capital says nothing of the word behind them: it makes no longer name with theirs."""
@@ -135,13 +133,14 @@ COMPANY_WORDS: Final = _words(
 
 SPEAKS: Final = _words(
     """
+    staff crew employees pilots cashiers
     _s a again already annonce announced announces apologises apologizes are arrete arretez
     augmente avait broke c can canceled cancelled cancels cannot cant charged charges closed
     comment could deserves devrait did didn do does doesn doit don encore es est esta etait faces
-    fait ferme finally fired fires gave gives ha had has hasn hat have how ignore ignored ignores
+    fait finally fired fires gave gives ha had has hasn hat have how ignore ignored ignores
     is isn ist jamais just keeps kept laisse left licencie lied lies loses losing lost lying m
-    made makes me ment merci n ne needs never nous ont overcharged owes perd perdu please pourquoi
-    prend promet promised quand quelle raised really refuse refused refusent refuses rembourse
+    made makes me ment merci n ne needs never nous ont overcharged owes perd please pourquoi
+    prend promet promised quand quelle raised really refused refusent refuses rembourse
     remboursez responds ruined ruins s said says se seriously should sont steals still stole stop
     sucks thinks told toujours treated treats va veut vient vos votre vous wants war was wasn were
     what when why will wird won wont would wouldn wtf you your
@@ -153,9 +152,9 @@ DOMAINS: Final = _words("com fr net org co io uk de es eu be ch ca in shop app")
 
 AGAINST: Final = _words(
     """
-    against arnaque arnaques arnaqueur awful bahishkar balance balanceton ban banned boicot
+    arnaque arnaques arnaqueur awful bahishkar balance balanceton ban banned boicot
     boicota boicotear boikot boycott boycotted boycotten boycotter boycottez boycotting boycottons
-    boycotts boykott broken cancel canceled cancelled chor colere contre corrupt corruption
+    boycotts boykott broken cancel canceled cancelled chor colere corrupt corruption
     coverup crash criminal criminals crise crisis degage delete disaster disgusting ditch down
     drama dump evil expose exposed fail failed failing fails failure fraud fraude fraudster gate
     greed greedy greenwashing greve guilty hate hateful hates hell honte honteux horrible ihate
@@ -205,3 +204,30 @@ BESIDE: Final = _words(
     """
 )
 """Words that stand beside a name in a hashtag and say nothing."""
+
+CLITICS: Final = _words(
+    "l d j n s m t c qu jusqu lorsqu puisqu quoiqu presqu quelqu un all dall dell nell sull quest quell"
+)
+"""French and Italian words that lean on the next one with an apostrophe."""
+
+DETERMINERS: Final = _words(
+    """
+    the a an my our your his her their its this that these those us me him them everyone everybody
+    people nobody somebody all le la les un une des du mon ma mes notre nos votre vos leur leurs ce
+    cette ces
+    """
+)
+"""What stands behind a verb with an object."""
+
+ARTICLES: Final = _words(
+    "le la les l un une el los las una uno il lo gli der die das den dem ein eine"
+)
+"""Behind these an ordinary word is just that. English puts its article before companies too."""
+
+ADDRESSES: Final = _words(
+    "i we they you there it this that thank thanks shame no not je on nous vous ils tu il c merci honte"
+)
+"""Words that speak to the company named before a comma."""
+
+PARTICLES: Final = _words("off out up down back away over encore toujours pas")
+"""Words that may stand between a verb and its object."""

@@ -6,20 +6,26 @@ language's list. In a text of that language (of any, while unknown) it is taken 
 
 1. the word before takes a name (``boycott``, ``dear``, ``chez``), or ``.com`` follows it; else
 2. it must be written as in the watch list, at least with a capital, in a text that is not all in
-   capitals, and be no part of a word with a hyphen; and then
+   capitals, behind no French, Spanish or German article, and be no part of a word with a hyphen;
+   and then
 3. inside a sentence no capitalised neighbour may make a longer name of it ("Manchester United",
    "United Nations"), and
 4. at the start of a sentence, where a capital says nothing, the next word must let a company act
-   or be spoken to ("Target lost my order", "Target, why").
+   or be spoken to ("Target lost", "Target, why"), or be a verb with its object ("Target pulled the").
+
+German writes every noun with a capital, so there only the first rule holds.
 """
 
 import re
 
 from uproar.match.folding import Words, fold, plain, written
 from uproar.match.lexicon import (
+    ADDRESSES,
     ANYWHERE,
+    ARTICLES,
     BEFORE_A_NAME,
     COMPANY_WORDS,
+    DETERMINERS,
     DOMAINS,
     ENGLISH,
     ENGLISH_GLUE,
@@ -27,10 +33,12 @@ from uproar.match.lexicon import (
     FRENCH_GLUE,
     LATIN,
     LEADS,
+    PARTICLES,
     SPEAKS,
 )
 
-_UNKNOWN = ENGLISH | FRENCH | ANYWHERE
+_LISTS = {"en": ENGLISH | ENGLISH_GLUE, "fr": FRENCH | FRENCH_GLUE}
+_UNKNOWN = _LISTS["en"] | _LISTS["fr"] | ANYWHERE
 _SENTENCE_END = re.compile(r"[.!?:;\n…\"“”«»|•>(\-–—/]")
 _SHORT = 2
 
@@ -41,7 +49,7 @@ def ordinary_words(language: str | None) -> frozenset[str]:
         return _UNKNOWN
     if language in LATIN:
         return ANYWHERE
-    return {"en": ENGLISH, "fr": FRENCH}.get(language, frozenset())
+    return _LISTS.get(language, frozenset())
 
 
 def is_ordinary(name: str, language: str | None) -> bool:
@@ -67,7 +75,7 @@ def shouts(words: Words) -> bool:
     return len(long) > 2 and sum(word.isupper() for word in long) > len(long) / 2
 
 
-def names_it(words: Words, first: int, last: int, name: str) -> bool:
+def names_it(words: Words, first: int, last: int, name: str, language: str | None) -> bool:
     """
     Tell whether the words from ``first`` to ``last`` are the name, and not just the words.
 
@@ -76,6 +84,7 @@ def names_it(words: Words, first: int, last: int, name: str) -> bool:
         first: Place of the first word.
         last: Place of the last word.
         name: As in the watch list.
+        language: Primary subtag; None when unknown.
     """
     before = _Neighbour(words, first - 1, gap=words.gaps[first])
     behind = _Neighbour(words, last + 1, gap=words.gaps[last + 1])
@@ -83,15 +92,15 @@ def names_it(words: Words, first: int, last: int, name: str) -> bool:
         return True
     if behind.gap == "." and behind.folded in DOMAINS:
         return True
-    if "-" in (before.gap.strip(), behind.gap.strip()) or shouts(words):
+    if "-" in (before.gap.strip(), behind.gap.strip()) or before.folded in ARTICLES:
         return False
-    if words.words[first : last + 1] != _as_written(name):
+    if language == "de" or shouts(words) or words.words[first : last + 1] != _as_written(name):
         return False
     if _starts_sentence(words, first):
-        return behind.folded in SPEAKS
-    longer = before.joined and before.capital and before.folded not in LEADS
-    return not longer and not (
-        behind.joined and behind.capital and behind.folded not in COMPANY_WORDS | LEADS
+        return _speaks_or_is_spoken_to(behind) or _acts(words, last + 1)
+    return not (
+        (before.joined and before.capital and before.folded not in LEADS)
+        or (behind.joined and behind.capital and behind.folded not in COMPANY_WORDS | LEADS)
     )
 
 
@@ -108,6 +117,30 @@ class _Neighbour:
 
 def _starts_sentence(words: Words, place: int) -> bool:
     return place == 0 or _SENTENCE_END.search(words.gaps[place]) is not None
+
+
+def _speaks_or_is_spoken_to(behind: _Neighbour) -> bool:
+    if behind.gap.strip() == ",":
+        return behind.folded in SPEAKS | ADDRESSES
+    longer_name = behind.capital and behind.folded in COMPANY_WORDS
+    return behind.folded in SPEAKS or (behind.joined and longer_name)
+
+
+def _acts(words: Words, place: int) -> bool:
+    """Tell whether a verb and its object may stand there: ``pulled the``, ``cut off a``."""
+    verb, *behind = words.words[place : place + 3] or [""]
+    if not verb.islower() or fold(verb) in LEADS or words.gaps[place].strip(" ,"):
+        return False
+    skipped = len(behind) == 2 and fold(behind[0]) in PARTICLES
+    object_ = place + 2 if skipped else place + 1
+    gaps = "".join(words.gaps[place + 1 : object_ + 1])
+    return not gaps.strip() and fold("".join(words.words[object_ : object_ + 1])) in DETERMINERS
+
+
+def in_one_breath(words: Words, first: int, last: int, name: str) -> bool:
+    """Tell whether no comma, colon or end of a sentence divides the words, if none does the name."""
+    inner = "".join(words.gaps[first + 1 : last + 1])
+    return not any(mark in inner and mark not in name for mark in ",;:!?\n")
 
 
 def _as_written(name: str) -> list[str]:
