@@ -80,16 +80,22 @@ def test_the_same_in_french():
     [
         (
             Language.EN,
-            "Now worse. Crisis for Air Quillon: 140 people complain within 15\u00a0min, "
-            "usual is fewer than 1",
+            (
+                "Now worse. Crisis for Air Quillon: 140 people complain within 15\u00a0min, "
+                "usual is fewer than 1"
+            ),
             "Posts 60 → 1,420, people complaining 40 → 960, severity 60 → 81, level alert → crisis.",
         ),
         (
             Language.FR,
-            "Aggravation. Crise pour Air Quillon\u00a0: 140 personnes se plaignent en 15\u00a0min, "
-            "contre moins d’une d’ordinaire",
-            "Messages 60 → 1\u202f420, mécontents 40 → 960, gravité 60 → 81, "
-            "niveau alerte → crise.",
+            (
+                "Aggravation. Crise pour Air Quillon\u00a0: 140 personnes se plaignent en "
+                "15\u00a0min, contre moins d’une d’ordinaire"
+            ),
+            (
+                "Messages 60 → 1\u202f420, mécontents 40 → 960, gravité 60 → 81, "
+                "niveau alerte → crise."
+            ),
         ),
     ],
 )
