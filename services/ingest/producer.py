@@ -40,6 +40,7 @@ OPTIONS: dict[str, Any] = {
     "max_block_ms": 10_000,
     "reconnect_backoff_max_ms": 2_000,
     "allow_auto_create_topics": False,
+    "metrics_enabled": False,  # kafka-python's own; ours are in metrics.py
 }
 
 
