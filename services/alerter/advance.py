@@ -1,5 +1,6 @@
 """Advance: the one transaction: lock the incident, move it, write who must hear of it, commit."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ class Advancer:
         routes: Who hears of what.
         console_url: Where an incident can be read: notices link to it.
         clock: Wall clock.
+        written: Set once a transaction that may have filled the outbox is committed.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Advancer:
         routes: Sequence[Route],
         console_url: str,
         clock: Callable[[], datetime],
+        written: asyncio.Event,
     ) -> None:
         self._database, self._routes, self._clock = database, routes, clock
+        self._written = written
         self._console_url = console_url.rstrip("/")
 
     async def hear(self, event: Backlash, arrival: Arrival) -> Incident | None:
@@ -83,6 +87,7 @@ class Advancer:
             await incidents.add_evidence(transaction, after, event.evidence)
             step = _Step(before=before, after=after, subject=subject)
             await self._tell(transaction, step, lines, arrival)
+        self._written.set()
         return after
 
     async def act(self, incident_id: IncidentId, act: Act) -> Incident | None:
@@ -107,6 +112,7 @@ class Advancer:
             await incidents.save(transaction, after)
             step = _Step(before=before, after=after, subject=subject)
             await self._tell(transaction, step, lines, replace(arrival, accepted_at=None))
+        self._written.set()
         return after
 
     async def forget(self, gone: Sequence[Deletion]) -> None:

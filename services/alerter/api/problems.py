@@ -82,10 +82,6 @@ def add_problems(app: FastAPI) -> None:
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug of uproar's; its log tells more")
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class BodyLimit:
     """Refuse a body of more than 1 MiB, whether it announces its length or not."""
 
@@ -96,34 +92,29 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _announced(scope) > MAX_BODY_BYTES:
+            answer = problem(_TOO_LARGE.status_code, _TOO_LARGE.detail, headers=_CLOSE)
+            await answer(scope, receive, send)
+            return
         taken = 0
-        begun = False
 
         async def counted() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MAX_BODY_BYTES:
-                raise _TooLarge
+                raise _TOO_LARGE  # where the body is read, that is: the application answers
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
+        await self._app(scope, counted, send)
 
-        try:
-            if _announced(scope) > MAX_BODY_BYTES:
-                raise _TooLarge
-            await self._app(scope, counted, noted)
-        except _TooLarge:
-            if not begun:
-                answer = problem(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body may have {MAX_BODY_BYTES} bytes",
-                    headers={"Connection": "close"},
-                )
-                await answer(scope, receive, send)
+
+_CLOSE: Final = {"Connection": "close"}
+_TOO_LARGE: Final = HTTPException(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    f"the body may have {MAX_BODY_BYTES} bytes",
+    headers=_CLOSE,
+)
 
 
 def _announced(scope: Scope) -> int:

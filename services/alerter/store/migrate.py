@@ -4,6 +4,7 @@ Migrate: bring a database to the schema of this version, or say that it is of a 
 A change of ``tables.py`` needs a file in ``migrations/versions``; ``draft`` writes its beginning.
 """
 
+import logging
 from importlib import resources
 from typing import Any
 
@@ -52,6 +53,7 @@ async def draft(database: Database, message: str) -> None:
 
 
 def _to(connection: Connection, revision: str) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()

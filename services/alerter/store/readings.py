@@ -48,8 +48,9 @@ async def page(
         query = query.where(READINGS.c.at < until)
     if after is not None:
         at, decision = after
-        same = (READINGS.c.at == at) & (READINGS.c.decision < decision)
-        query = query.where((READINGS.c.at < at) | same)
+        older = READINGS.c.at < at
+        beside = (READINGS.c.at == at) & READINGS.c.decision.is_(False)  # decisions come first
+        query = query.where(older | beside if decision else older)
     query = query.order_by(READINGS.c.at.desc(), READINGS.c.decision.desc()).limit(limit)
     return [dict(row) for row in (await transaction.execute(query)).mappings()]
 

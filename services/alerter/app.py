@@ -1,0 +1,204 @@
+"""App: the wiring of the alerter and nothing else. Broker and receivers may come and go."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+import httpx
+import structlog
+from fastapi import FastAPI
+from ulid import ULID
+
+from services.alerter import metrics, notifiers
+from services.alerter.access import Access
+from services.alerter.advance import Advancer
+from services.alerter.api import incidents, keys, parts, status, subjects
+from services.alerter.api.classifier import ClassifierWatch
+from services.alerter.api.problems import BodyLimit, add_problems
+from services.alerter.console import pages
+from services.alerter.consume import Consumer
+from services.alerter.deliver import Deliverer
+from services.alerter.notifier import Notifier
+from services.alerter.notifier.exchange import Surroundings
+from services.alerter.publish import Publisher
+from services.alerter.settings import AlerterSettings, Document, read
+from services.alerter.store import deliveries, facts, history, migrate, retention
+from services.alerter.store import subjects as watch_list
+from services.alerter.store.database import Database
+from services.alerter.store.deliveries import SqlOutbox
+from services.process import Health, add_probes, logs, serve
+from uproar.errors import Malformed, Misconfigured, Unavailable
+from uproar.routing import ReceiverName, read_routes
+from uproar.subject import Subject
+
+LOOK_EVERY: Final = timedelta(seconds=2)
+PRUNE_EVERY: Final = timedelta(hours=1)
+
+log = structlog.get_logger(room="alerter/app")
+
+
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def wall_clock() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Run the alerter until ``stop`` is set; raises Misconfigured, Unavailable at the start only."""
+    settings = AlerterSettings.load()
+    logs("alerter", settings)
+    for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    document = read(settings.config, settings.watch)
+    database = Database(settings.database_url)
+    async with httpx.AsyncClient() as probing, notifiers.new_client() as sending:
+        try:
+            installation = await _begin(database, document.subjects)
+            surroundings = Surroundings(client=sending, installation=installation, clock=wall_clock)
+            notify = notifiers.build(document.receivers, surroundings)
+            async with asyncio.TaskGroup() as group:
+                for work in _works(settings, document, database, notify=notify, probing=probing):
+                    group.create_task(work(stop))
+        finally:
+            await database.close()
+
+
+def _works(
+    settings: AlerterSettings,
+    document: Document,
+    database: Database,
+    *,
+    notify: Mapping[ReceiverName, Notifier],
+    probing: httpx.AsyncClient,
+) -> list[Work]:
+    """Build everything and return what runs side by side until the end."""
+    written = asyncio.Event()
+    advancer = _advancer(settings, document, database, written)
+    deliverer = Deliverer(
+        SqlOutbox(database),
+        notify,
+        clock=wall_clock,
+        rng=Random(),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        written=written,
+    )
+    consumer = Consumer(settings, database, advancer, wall_clock)
+    publisher = Publisher(settings, database)
+    classifier = ClassifierWatch(settings.classifier_url, probing)
+    upkeep = Upkeep(database, wall_clock)
+
+    health = Health()
+    health.watch("database", lambda: upkeep.problem)
+    health.watch("consume", lambda: consumer.problem, vital=False)
+    health.watch("publish", lambda: publisher.problem, vital=False)
+    health.watch("deliver", deliverer.problem, vital=False)
+    given = parts.Parts(
+        database=database,
+        access=Access(database, wall_clock),
+        advancer=advancer,
+        clock=wall_clock,
+        problems=lambda: health.problems() | health.degraded(),
+        classifier=lambda: classifier.seen,
+    )
+    app = application(given, health)
+
+    async def answer(stop: asyncio.Event) -> None:
+        await serve(app, host=settings.host, port=settings.port, stop=stop)
+
+    return [answer, consumer.run, publisher.run, deliverer.run, classifier.run, upkeep.run]
+
+
+def application(given: parts.Parts, health: Health) -> FastAPI:
+    """Put API, console and probes together."""
+    app = FastAPI(
+        title="uproar",
+        version="1",
+        description="Incidents, the watch list and what is known of both.",
+        redoc_url=None,
+    )
+    app.state.parts = given
+    app.state.console = pages.Parts(
+        database=given.database,
+        access=given.access,
+        advancer=given.advancer,
+        clock=given.clock,
+    )
+    add_problems(app)
+    for router in (incidents.router, subjects.router, keys.router, status.router, pages.router):
+        app.include_router(router)
+    app.mount("/static", pages.static)
+    add_probes(app, health, metrics.REGISTRY)
+    app.add_middleware(BodyLimit)
+    return app
+
+
+def _advancer(
+    settings: AlerterSettings, document: Document, database: Database, written: asyncio.Event
+) -> Advancer:
+    try:
+        routes = read_routes(document.routes, notifiers.receivers(document.receivers))
+    except Malformed as error:
+        raise Misconfigured(str(error)) from error
+    return Advancer(
+        database,
+        routes=routes,
+        console_url=settings.console_url,
+        clock=wall_clock,
+        written=written,
+    )
+
+
+async def _begin(database: Database, subjects_: Sequence[Subject]) -> str:
+    """Migrate, take the watch-list file over, and return the name of this installation."""
+    await migrate.migrate(database)
+    now = wall_clock()
+    async with database.writing() as transaction:
+        seeded = await watch_list.seed(transaction, subjects_, now=now)
+        installation = await facts.installation(transaction, str(ULID.from_datetime(now)))
+    log.info("watching", subjects={subject: what.value for subject, what in seeded.items()})
+    return installation
+
+
+class Upkeep:
+    """Looks at the database every other second, counts what stands in it, prunes once an hour."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self.problem: str | None = None
+        self._database, self._clock = database, clock
+        self._pruned_at = clock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until ``stop`` is set."""
+        while not stop.is_set():
+            try:
+                await self.look()
+                self.problem = None
+            except Unavailable as error:
+                self.problem = str(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_EVERY.total_seconds())
+
+    async def look(self) -> None:
+        """Measure once, and prune when it is time; raises Unavailable."""
+        now = self._clock()
+        async with self._database.reading() as transaction:
+            counts = await history.counts(transaction)
+            backlog = await deliveries.backlog(transaction)
+        for state, count in counts.by_state.items():
+            metrics.INCIDENTS.labels(state=state.value).set(count)
+        age = now - backlog.oldest if backlog.oldest else timedelta()
+        metrics.OUTBOX_PENDING.set(backlog.pending)
+        metrics.OUTBOX_OLDEST.set(age.total_seconds())
+        if now - self._pruned_at >= PRUNE_EVERY:
+            async with self._database.writing() as transaction:
+                gone = await retention.prune(transaction, now=now)
+            self._pruned_at = now
+            log.info("pruned", rows=gone)
