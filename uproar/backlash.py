@@ -65,7 +65,7 @@ class Why:
         baseline_share: The share usual for the subject.
         gates: Name of each gate and its verdict.
         unscored: Posts in the window that the model could not score.
-        parts: Later: parts of the severity, coordination, forecast and their numbers.
+        parts: Later: parts of the severity and their numbers.
     """
 
     summary: str
@@ -82,6 +82,52 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Narrative:
+    """
+    One thing that many posts of a wave say. Nothing writes it yet.
+
+    Attributes:
+        title: It in one line.
+        posts: Posts that say it.
+        share: Their share of the wave, 0..1.
+        evidence: Posts of the event's evidence that say it.
+    """
+
+    title: str
+    posts: int
+    share: float | None = None
+    evidence: tuple[PostId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """
+    How many posts are expected to follow, with the borders of the likely. Nothing writes it yet.
+
+    Attributes:
+        horizon_seconds: How far it looks ahead from ``at`` of the event.
+        posts: Expected posts in that time.
+        low: Fewer are unlikely.
+        high: More are unlikely.
+    """
+
+    horizon_seconds: int
+    posts: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engagement:
+    """Sums over the posts of a wave, as their networks say. Nothing writes it yet."""
+
+    views: int | None = None
+    shares: int | None = None
+    likes: int | None = None
+    replies: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlash:
     """
     A statement of detection about one subject at one moment of event time.
@@ -94,6 +140,10 @@ class Backlash:
         severity: 0..100.
         posts: Posts since the episode opened, own ones apart.
         authors: Distinct authors of its negative posts (a post without author counts as one).
+        narratives: Later: what the wave says, the greatest first.
+        forecast: Later: what is expected to follow.
+        coordination: Later: how likely the wave is organised, 0..1.
+        engagement: Later: how far its posts have gone.
     """
 
     id: BacklashId
@@ -108,6 +158,10 @@ class Backlash:
     authors: int
     why: Why
     evidence: tuple[Evidence, ...] = ()
+    narratives: tuple[Narrative, ...] = ()
+    forecast: Forecast | None = None
+    coordination: float | None = None
+    engagement: Engagement | None = None
 
 
 def episode_id(subject: SubjectId, opened_at: datetime) -> EpisodeId:

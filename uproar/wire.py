@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -128,6 +129,34 @@ class Codec:
                 raise Malformed(
                     f"schema {head.schema!r} version {head.version}: this topic carries {known}"
                 )
-            return decoder.decode(raw)
+            value = decoder.decode(raw)
+            _refuse_naive(value, "$")
+            return value
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
             raise Malformed(str(error)) from error
+
+
+def _refuse_naive(value: Any, place: str) -> None:
+    """Raise Malformed where a time has no zone: it could not be compared with the others."""
+    kind: Any = type(value)
+    for name, nested in _times(kind):
+        found = getattr(value, name)
+        if not nested:
+            if found is not None and found.tzinfo is None:
+                raise Malformed(f"Expected a time zone - at `{place}.{name}`")
+        else:
+            for item in found:
+                _refuse_naive(item, f"{place}.{name}[...]")
+
+
+@cache
+def _times(type_: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a type that hold a time, and (True) rows of values that do."""
+    times = []
+    for name, hint in get_type_hints(type_).items():
+        inner: tuple[Any, ...] = get_args(hint)
+        if datetime in (hint, *inner):
+            times.append((name, False))
+        elif Ellipsis in inner and is_dataclass(inner[0]) and _times(inner[0]):
+            times.append((name, True))
+    return tuple(times)
