@@ -41,7 +41,7 @@ async def classify(stop: asyncio.Event) -> None:
     settings = ClassifierSettings.load()
     logs("classifier", settings)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_Seldom())
+        handler.addFilter(Seldom())
     health, over = Health(), asyncio.Event()
     api = FastAPI(title="uproar classifier", openapi_url=None)
     add_probes(api, health, metrics.REGISTRY)
@@ -137,7 +137,7 @@ class _Phase:
         return self.now
 
 
-class _Seldom(logging.Filter):
+class Seldom(logging.Filter):
     """Lets each line of the Kafka clients' code speak once in 10 s: an outage makes 40 lines a second."""
 
     def __init__(self) -> None:

@@ -249,6 +249,8 @@ class _Group:
         return {k.removeprefix(prefix): v for k, v in rows.items() if k.startswith(prefix)}
 
     async def write(self, number: int, rows: Mapping[bytes, bytes]) -> None:
+        if self.table is None:
+            raise ValueError("a handler keeps rows, but its worker has no table")
         # Not `table[key] = value`: that needs a current event and hides a failed send.
         keyed = {b"%d/%s" % (number, key): value for key, value in rows.items()}
         await self.send(

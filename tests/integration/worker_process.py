@@ -24,8 +24,8 @@ class Scripted:
     file ``down`` is there the world is down.
     """
 
-    def __init__(self, out: str, directory: Path) -> None:
-        self._out, self._directory = out, directory
+    def __init__(self, out: str, directory: Path, *, keeps: bool) -> None:
+        self._out, self._directory, self._keeps = out, directory, keeps
         self._rows: dict[int, dict[bytes, bytes]] = {}
 
     def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
@@ -54,7 +54,7 @@ class Scripted:
             headers = (*record.headers, ("count", b"%d" % count))
             headers = (*headers, ("from", b"%d/%d" % (partition, record.offset)))
             sent.append(Record(topic=self._out, key=key, value=record.value, headers=headers))
-        changed = {record.key or b"" for record in records}
+        changed = {record.key or b"" for record in records if self._keeps}
         return Effects(stages=[sent], rows={key: rows[key] for key in changed})
 
     async def tick(self, partition: int) -> Effects:
@@ -65,11 +65,6 @@ async def main(stop: asyncio.Event) -> None:
     spec = json.loads(sys.argv[1])
     settings, directory = KafkaSettings.load(), Path(spec["directory"])
     logs("worker", settings)
-    if spec.get("verbose"):
-        import logging
-
-        for n in ("aiokafka", "faust", "mode"):
-            logging.getLogger(n).setLevel(10)
     keeper = None
     if spec["snapshot"]:
         keeper = Keeper(
@@ -83,11 +78,11 @@ async def main(stop: asyncio.Event) -> None:
         name=spec["name"],
         source=spec["source"],
         dead_letters=spec["dead_letters"],
-        handler=Scripted(spec["out"], Path(spec["controls"])),
+        handler=Scripted(spec["out"], Path(spec["controls"]), keeps=bool(keeper or spec["table"])),
         settings=settings,
         partitions=spec["partitions"],
         directory=directory,
-        table=None if spec["snapshot"] else spec["table"],
+        table=None if keeper else spec["table"],
         keeper=keeper,
         keep_every=timedelta(seconds=spec.get("keep_every", 300)),
         batch=spec.get("batch", 256),

@@ -1,0 +1,164 @@
+"""Posts become assessments, each on its own; watermarks follow what stood before them."""
+
+import threading
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from aiokafka.partitioner import murmur2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.classifier.score import Score, Scorer, assess, partition_of, text_of
+from tests.build import NOON, a_moment, a_post, a_watermark, some_scores
+from uproar.errors import Malformed
+from uproar.post import fingerprint
+from uproar.topics import ASSESSMENTS, POSTS
+from uproar.watermark import State
+from uproar.wire import Record
+
+
+class ScriptedEngine:
+    """``x0.7`` in a text is 0.7 negative; ``blank`` gives NaN, ``broken`` fails the batch."""
+
+    name = "scripted"
+    heads = ("negative", "neutral", "positive", "complaint")
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.threads: set[int] = set()
+
+    def score(self, texts):
+        self.batches.append(list(texts))
+        self.threads.add(threading.get_ident())
+        if any("broken" in text for text in texts):
+            raise RuntimeError("out of memory")
+        rows = []
+        for text in texts:
+            negative = float(text.split("x")[1][:7]) if "x" in text else 0.5
+            row = [negative, (1 - negative) / 2, (1 - negative) / 2, negative]
+            rows.append([np.nan] * 4 if "blank" in text else row)
+        return np.array(rows, np.float32).reshape(-1, 4)
+
+
+@pytest.fixture
+def engine():
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def score(engine):
+    return Score(Scorer(engine), posts_partitions=3, partitions=4, now=lambda: NOON)
+
+
+def read(value, *, offset: int = 0, headers=()) -> Record:
+    sent = POSTS.record(value, key="k", headers=headers)
+    return Record(topic=sent.topic, value=sent.value, headers=headers, partition=2, offset=offset)
+
+
+def values(stage):
+    return [ASSESSMENTS.decode(record) for record in stage]
+
+
+async def test_a_post_about_two_subjects_gives_two_assessments_on_their_own_partitions(score):
+    post = a_post(text="x0.7123456 lost", subjects=("air-quillon", "air-other"))
+    headers = (("traceparent", b"t"),)
+    effects = await score.handle(2, [read(post, headers=headers)])
+    first, second = effects.stages[0]
+    assert [r.key for r in (first, second)] == [b"air-quillon", b"air-other"]
+    assert [r.partition for r in (first, second)] == [
+        partition_of("air-quillon", 4),
+        partition_of("air-other", 4),
+    ]
+    assert first.headers == headers
+    verdict = ASSESSMENTS.decode(first)
+    assert verdict.scores.negative == 0.7123
+    assert (verdict.model, verdict.subject) == ("scripted", "air-quillon")
+
+
+async def test_what_a_post_says_of_itself_is_kept(score):
+    post = a_post(text="word " * 400, lang="en", views=7, repost_of="x:1", backfill=True)
+    (verdict,) = values((await score.handle(2, [read(post)])).stages[0])
+    assert verdict.text == ("word " * 400)[:1000]
+    assert verdict.fingerprint == fingerprint(post.text)
+    assert (verdict.lang, verdict.views, verdict.repost_of) == ("en", 7, "x:1")
+    assert verdict.backfill
+
+
+def test_own_is_what_the_sender_says_or_the_subject_whose_account_it_is():
+    posts = [
+        a_post(own=True, subjects=("a", "b")),
+        a_post(own_of=("b",), subjects=("a", "b")),
+        a_post(subjects=("a", "b")),
+    ]
+    own = [[a.own for a in assess(post, some_scores(), "m")] for post in posts]
+    assert own == [[True, True], [False, True], [False, False]]
+
+
+def test_a_subject_that_is_named_twice_is_assessed_once():
+    assert len(assess(a_post(subjects=("a", "a")), None, "m")) == 1
+
+
+def test_the_model_reads_the_title_before_the_text():
+    assert text_of(a_post(title="Terrible", text="never again")) == "Terrible. never again"
+
+
+async def test_a_post_about_nobody_is_dropped(score, engine):
+    effects = await score.handle(2, [read(a_post(subjects=()))])
+    assert [list(stage) for stage in effects.stages] == [[], []]
+    assert engine.batches == []
+
+
+async def test_a_watermark_goes_to_every_partition_after_the_posts_and_says_where_it_came_by(score):
+    mark = a_watermark(a_moment(minutes=-1), state=State.ENDED)
+    headers = (("accepted-at", b"now"),)
+    records = [read(mark, headers=headers), read(a_post(), offset=1)]
+    posts, marks = (await score.handle(2, records)).stages
+    assert len(posts) == 1
+    assert [record.partition for record in marks] == [0, 1, 2, 3]
+    for passed in values(marks):
+        assert (passed.source, passed.at, passed.state) == (mark.source, mark.at, State.ENDED)
+        assert (passed.partition, passed.partitions) == (2, 3)
+    assert {record.headers for record in marks} == {headers}
+
+
+async def test_a_failing_engine_lets_posts_flow_unscored_and_is_asked_again(score, engine):
+    effects = await score.handle(2, [read(a_post(text="broken")), read(a_post(text="x0.9"))])
+    assert [v.scores for v in values(effects.stages[0])] == [None, None]
+    assert [v.model for v in values(effects.stages[0])] == [None, None]
+    assert "out of memory" in (score._scorer.problem or "")
+    effects = await score.handle(2, [read(a_post(text="x0.9"))])
+    assert values(effects.stages[0])[0].scores.negative == pytest.approx(0.9)
+    assert score._scorer.problem is None
+
+
+async def test_a_text_without_a_verdict_leaves_its_neighbours_theirs(score):
+    effects = await score.handle(2, [read(a_post(text="blank")), read(a_post(text="x0.9"))])
+    assert [v.scores is None for v in values(effects.stages[0])] == [True, False]
+
+
+async def test_the_engine_works_beside_the_loop(score, engine):
+    await score.handle(2, [read(a_post())])
+    assert threading.get_ident() not in engine.threads
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (Record(topic=POSTS.name, value=b"{", offset=1, partition=0), "JSON|malformed|truncated"),
+        (Record(topic=POSTS.name, value=None, offset=1, partition=0), "empty value"),
+        (read(a_post(created_at=datetime(1970, 1, 1, tzinfo=UTC))), "before 2000"),
+        (read(a_post(created_at=datetime(2026, 3, 2, 12, 0))), "time zone"),
+        (read(a_watermark(datetime(9999, 1, 1, tzinfo=UTC))), "in the future"),
+        (read(a_post(url="https://example.org/" + "a" * 70_000)), "too long"),
+    ],
+)
+async def test_what_can_never_be_processed_is_malformed(score, record, reason):
+    with pytest.raises(Malformed, match=f"(?i){reason}"):
+        await score.handle(2, [read(a_post()), record])
+
+
+@given(st.binary(max_size=40).map(lambda raw: raw.hex()), st.integers(1, 12))
+def test_a_subject_lies_where_every_kafka_client_would_put_it(subject, partitions):
+    there = (murmur2(subject.encode()) & 0x7FFF_FFFF) % partitions
+    assert partition_of(subject, partitions) == there
