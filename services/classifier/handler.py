@@ -38,7 +38,8 @@ class Handler(Protocol):
         Args:
             partition: Of the source topic.
             rows: All that was ever kept of it.
-            offsets_valid: False when the rows were written with the offsets of another broker.
+            offsets_valid: False when the rows were written with the offsets of another broker: the
+                first effects must bring all of them anew.
         """
 
     def revoked(self, partition: int) -> None:

@@ -233,7 +233,7 @@ class Partitions:
                 self._handler.revoked(number)
             keeper = self._keeper
             rows = self._client.rows(number) if keeper is None else keeper.of(number)
-            valid = keeper is None or keeper.offsets_valid
+            valid = keeper is None or number not in keeper.strange
             self._handler.assigned(number, rows, offsets_valid=valid)
             self._parts[number] = _Part(
                 client=self._client,

@@ -101,6 +101,10 @@ class Keeper:
     The rows and offsets of one process, in memory, and their snapshot on disk.
 
     ``land`` changes both at once, so that a snapshot is consistent whenever it is taken.
+
+    Attributes:
+        strange: Partitions whose rows still bear the offsets of another broker. What lands first
+            must be all of their rows, with new ones.
     """
 
     def __init__(
@@ -114,7 +118,7 @@ class Keeper:
     ) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.offsets: dict[int, int] = {}
-        self.offsets_valid = True
+        self.strange: set[int] = set()
         self._path, self._epoch, self._partitions = path, epoch, partitions
         self._event_times, self._now = event_times, now
         self._writing, self._changed = asyncio.Lock(), False
@@ -132,19 +136,22 @@ class Keeper:
             )
             return
         self.rows = dict(snapshot.rows)
-        self.offsets_valid = snapshot.epoch == self._epoch
-        self.offsets = dict(snapshot.offsets) if self.offsets_valid else {}
+        if snapshot.epoch == self._epoch:
+            self.offsets = dict(snapshot.offsets)
+        else:
+            self.strange = set(range(self._partitions))
         log.info(
             "snapshot read",
             rows=len(self.rows),
             written_at=snapshot.written_at.isoformat(),
-            broker="the same" if self.offsets_valid else "new",
+            broker="new" if self.strange else "the same",
         )
 
     def land(self, partition: int, rows: Mapping[bytes, bytes], offset: int) -> None:
         """Keep what a batch changed, and from where on reading goes on."""
         self.rows.update({b"%d/%s" % (partition, key): row for key, row in rows.items()})
         self.offsets[partition] = offset
+        self.strange.discard(partition)
         self._changed = True
 
     async def save(self) -> None:

@@ -68,7 +68,7 @@ async def test_a_keeper_goes_on_where_its_snapshot_ended(tmp_path):
     again = a_keeper(tmp_path / "s")
     again.load()
     assert (again.of(2), again.of(1)) == ({b"air-quillon": b"row"}, {})
-    assert (again.offsets, again.offsets_valid) == ({2: 40}, True)
+    assert (again.offsets, again.strange) == ({2: 40}, set())
     kept = read(tmp_path / "s")
     assert kept is not None
     assert kept.event_times == {"push": a_moment(minutes=1)}
@@ -80,7 +80,9 @@ async def test_with_a_new_broker_rows_stay_and_offsets_start_afresh(tmp_path):
     await keeper.save()
     again = a_keeper(tmp_path / "s", epoch="new")
     again.load()
-    assert (again.of(2), again.offsets, again.offsets_valid) == ({b"k": b"row"}, {}, False)
+    assert (again.of(2), again.offsets, again.strange) == ({b"k": b"row"}, {}, {0, 1, 2, 3})
+    again.land(2, {b"k": b"new"}, 1)
+    assert (again.offsets, again.strange) == ({2: 1}, {0, 1, 3})
 
 
 async def test_another_number_of_partitions_starts_without_it(tmp_path):
