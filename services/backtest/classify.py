@@ -17,8 +17,8 @@ DIGITS = 4
 
 
 class _Line(msgspec.Struct):
-    text: str
     id: str | int | None = None
+    text: str = ""  # a post may have a title alone
     title: str | None = None
     lang: str | None = None
 
@@ -44,7 +44,7 @@ def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Ite
     Score JSON lines.
 
     Args:
-        lines: One post each, ``text`` at least; blank lines are left out.
+        lines: One post each, with a ``text``, a ``title`` or both; blank lines are left out.
         engine: What scores.
         batch: Lines that are read before the engine is asked.
 
@@ -93,7 +93,7 @@ def _surrogate(found: str | int | None) -> bool:
 
 
 def _text(post: _Line) -> str:
-    return f"{post.title}. {post.text}" if post.title else post.text
+    return f"{post.title}. {post.text}" if post.title else post.text  # as the score agent reads it
 
 
 def _answer(post: _Line, row: Any, heads: tuple[str, ...]) -> dict[str, Any]:

@@ -43,6 +43,10 @@ def test_a_text_that_cannot_be_scored_says_so():
     assert "nothing in the text" in run(b'{"id":1,"text":""}')[0]["error"]
 
 
+def test_a_post_with_a_title_alone_is_scored_by_it():
+    assert run(b'{"id":1,"title":"abc"}')[0]["scores"]["negative"] == 0.05  # "abc. "
+
+
 def test_lone_surrogates_are_scored_but_not_echoed():
     answers = run(b'{"id":"a","text":"\\ud800!"}', b'{"id":"\\ud800","text":"x"}')
     assert answers[0]["scores"]["negative"] == 0.02

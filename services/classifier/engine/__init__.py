@@ -1,0 +1,66 @@
+"""Engine: texts -> calibrated probabilities. Not which posts, nor what follows from the scores."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uproar.errors import Misconfigured
+
+SHIPPED = "e5-small-6l-1"
+"""The model under ``services/classifier/weights`` that is used unless another is named."""
+
+
+class Engine(Protocol):
+    """
+    What turns texts into probabilities.
+
+    Attributes:
+        name: Name of the model, kept with every score.
+        heads: Columns of the scores, named as in :class:`uproar.assessment.Scores`; the first
+            three are ``negative``, ``neutral``, ``positive``.
+    """
+
+    name: str
+    heads: tuple[str, ...]
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """
+        Score texts: float32 (texts, heads), in their order; NaN rows where a text has no score.
+
+        A text's scores are the same, bit for bit, alone or in any company. No text raises.
+        """
+        ...
+
+
+def load(model: str | None = None, *, device: str = "cpu", threads: int = 1) -> Engine:
+    """
+    Load a model.
+
+    Args:
+        model: None for the shipped one; a directory (int8 as ``uproar train`` writes it, or Hugging
+            Face); or the id of any Hugging Face sequence-classification model in safetensors.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of one forward pass.
+
+    Raises:
+        Misconfigured: No such model, not one that can be used, or ``uproar[torch]`` is missing.
+        Unavailable: The Hugging Face hub does not answer.
+    """
+    from services.classifier.engine.int8 import Int8Engine
+
+    if model is None:
+        shipped = files("services.classifier.weights") / SHIPPED
+        return Int8Engine(Path(str(shipped)), device=device, threads=threads)
+    folder = Path(model).expanduser()
+    if (folder / "heads.json").is_file():
+        return Int8Engine(folder, device=device, threads=threads)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise Misconfigured(f"UPROAR_MODEL: {folder} has neither heads.json nor config.json")
+
+    from services.classifier.engine.huggingface import HuggingFaceEngine
+
+    return HuggingFaceEngine(model, device=device, threads=threads)
