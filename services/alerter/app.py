@@ -22,7 +22,7 @@ from services.alerter.api import incidents, keys, parts, status, subjects
 from services.alerter.api.classifier import ClassifierWatch
 from services.alerter.api.problems import BodyLimit, add_problems
 from services.alerter.console import pages
-from services.alerter.consume import Consumer
+from services.alerter.consume import Consumer, Taker
 from services.alerter.deliver import Deliverer
 from services.alerter.notifier import Notifier
 from services.alerter.notifier.exchange import Surroundings
@@ -90,7 +90,7 @@ def _works(
         owner=f"{socket.gethostname()}:{os.getpid()}",
         written=written,
     )
-    consumer = Consumer(settings, database, advancer, wall_clock)
+    consumer = Consumer(settings, Taker(database, advancer, wall_clock))
     publisher = Publisher(settings, database)
     classifier = ClassifierWatch(settings.classifier_url, probing)
     upkeep = Upkeep(database, wall_clock)

@@ -31,78 +31,50 @@ _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 500
 _REQUEST_TIMEOUT_MS: Final = 15_000
 Keep = Callable[[list[Any]], Awaitable[None]]
+Bury = Callable[[Record], Awaitable[None]]
+"""Sends a dead letter and returns when it is acknowledged."""
 
 _TOPICS: Final[Mapping[str, Topic]] = {
     topic.name: topic for topic in (BACKLASH, READINGS, SOURCES, DELETIONS)
 }
 
 
-class Consumer:
-    """Reads the four topics; goes on after whatever becomes of the broker or the database."""
+class Taker:
+    """Takes records of one partition, in order, into the database; what never fits is buried."""
 
     def __init__(
-        self,
-        settings: AlerterSettings,
-        database: Database,
-        advancer: Advancer,
-        clock: Callable[[], datetime],
+        self, database: Database, advancer: Advancer, clock: Callable[[], datetime]
     ) -> None:
-        self.problem: str | None = "the broker has not answered yet"
-        self._settings, self._database, self._advancer = settings, database, advancer
-        self._clock = clock
+        self._database, self._advancer, self._clock = database, advancer, clock
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Read until ``stop`` is set."""
-        while not stop.is_set():
-            try:
-                async with self._connected() as (consumer, burial):
-                    self.problem = None
-                    await self._read(consumer, burial, stop)
-            except (KafkaError, OSError, Unavailable, Misconfigured) as error:
-                self.problem = f"backlash events cannot be read: {error or type(error)}"
-                RETRIES.labels(part="consume").inc()
-                log.warning("cannot read", reason=repr(error))
-                await _pause(stop, RETRY_AFTER)
+    async def take(self, records: Sequence[Record], bury: Bury) -> int:
+        """
+        Take what can be taken now.
 
-    async def _read(
-        self, consumer: AIOKafkaConsumer, burial: AIOKafkaProducer, stop: asyncio.Event
-    ) -> None:
-        while not stop.is_set():
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            for partition, messages in batches.items():
-                records = [_record(message) for message in messages]
-                done = await self._take(records, burial)
-                if done < len(records):  # the world is down: the same again, in place
-                    consumer.seek(partition, messages[done].offset)
-                    await _pause(stop, RETRY_AFTER)
-                if done:
-                    await consumer.commit({partition: messages[done - 1].offset + 1})
-
-    async def _take(self, records: Sequence[Record], burial: AIOKafkaProducer) -> int:
-        """Take records of one partition in order; returns how many are safe in the database."""
+        Returns:
+            How many records, from the first, need not be read again. Fewer than given: the
+            database does not answer, and the rest is to be tried again.
+        """
         done = 0
         try:
             if records[0].topic == BACKLASH.name:
                 for record in records:
-                    await self._take_one(record, burial)
+                    await self._one(record, bury)
                     done += 1
             else:
-                await self._take_many(records, burial)
+                await self._many(records, bury)
                 done = len(records)
-            self.problem = None
         except Unavailable as error:
-            self.problem = f"backlash events cannot be kept: {error}"
-            RETRIES.labels(part="consume").inc()
             log.warning("cannot keep", topic=records[0].topic, reason=str(error))
         return done
 
-    async def _take_one(self, record: Record, burial: AIOKafkaProducer) -> None:
+    async def _one(self, record: Record, bury: Bury) -> None:
         try:
             event = BACKLASH.decode(record)
             arrival = Arrival(accepted_at=_accepted_at(record), traceparent=_traceparent(record))
             incident = await self._advancer.hear(event, arrival)
         except Malformed as error:
-            await self._bury(record, str(error), burial)
+            await self._bury(record, str(error), bury)
             return
         outcome = "stored" if incident else "repeated"
         EVENTS.labels(topic=record.topic, outcome=outcome).inc()
@@ -112,29 +84,30 @@ class Consumer:
             incident=event.incident,
             happened=event.event.value,
             page=event.page,
-            trace=trace_id(record.header(TRACEPARENT)),
+            trace_id=trace_id(record.header(TRACEPARENT)),
         )
 
-    async def _take_many(self, records: Sequence[Record], burial: AIOKafkaProducer) -> None:
+    async def _many(self, records: Sequence[Record], bury: Bury) -> None:
         taken: list[tuple[Record, Any]] = []
         for record in records:
+            if record.topic == SOURCES.name and record.value is None:
+                continue  # the tombstone of a source; what is known of it fades by itself
             try:
                 taken.append((record, _TOPICS[record.topic].decode(record)))
             except Malformed as error:
-                if record.value is not None or record.topic != SOURCES.name:
-                    await self._bury(record, str(error), burial)
+                await self._bury(record, str(error), bury)
         keep = self._keep(records[0].topic)
         try:
             await keep([value for _, value in taken])
         except Malformed:  # one of them does not fit the database: find out which
-            taken = [pair for pair in taken if await self._fits(pair, keep, burial)]
+            taken = [pair for pair in taken if await self._fits(pair, keep, bury)]
         EVENTS.labels(topic=records[0].topic, outcome="stored").inc(len(taken))
 
-    async def _fits(self, pair: tuple[Record, Any], keep: Keep, burial: AIOKafkaProducer) -> bool:
+    async def _fits(self, pair: tuple[Record, Any], keep: Keep, bury: Bury) -> bool:
         try:
             await keep([pair[1]])
         except Malformed as error:
-            await self._bury(pair[0], str(error), burial)
+            await self._bury(pair[0], str(error), bury)
             return False
         return True
 
@@ -153,13 +126,58 @@ class Consumer:
         async with self._database.writing() as transaction:
             await readings.report(transaction, values)
 
-    async def _bury(self, record: Record, reason: str, burial: AIOKafkaProducer) -> None:
+    async def _bury(self, record: Record, reason: str, bury: Bury) -> None:
         letter = dead_letter(record, reason, at=self._clock())
-        await burial.send_and_wait(
-            _TOPICS[record.topic].dead_letters, value=DEAD_LETTER.encode(letter), key=record.key
+        await bury(
+            Record(
+                topic=_TOPICS[record.topic].dead_letters,
+                value=DEAD_LETTER.encode(letter),
+                key=record.key,
+            )
         )
         EVENTS.labels(topic=record.topic, outcome="malformed").inc()
         log.warning("dead letter", origin=letter.origin, reason=letter.reason)
+
+
+class Consumer:
+    """Reads the four topics; goes on after whatever becomes of the broker or the database."""
+
+    def __init__(self, settings: AlerterSettings, taker: Taker) -> None:
+        self.problem: str | None = "the broker has not answered yet"
+        self._settings, self._taker = settings, taker
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until ``stop`` is set."""
+        while not stop.is_set():
+            try:
+                async with self._connected() as (consumer, burial):
+                    self.problem = None
+                    await self._read(consumer, burial, stop)
+            except (KafkaError, OSError, Unavailable, Misconfigured) as error:
+                self.problem = f"backlash events cannot be read: {error or type(error)}"
+                RETRIES.labels(part="consume").inc()
+                log.warning("cannot read", reason=repr(error))
+                await _pause(stop, RETRY_AFTER)
+
+    async def _read(
+        self, consumer: AIOKafkaConsumer, burial: AIOKafkaProducer, stop: asyncio.Event
+    ) -> None:
+        async def bury(record: Record) -> None:
+            await burial.send_and_wait(record.topic, value=record.value, key=record.key)
+
+        while not stop.is_set():
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            for partition, messages in batches.items():
+                done = await self._taker.take([_record(message) for message in messages], bury)
+                if done:
+                    await consumer.commit({partition: messages[done - 1].offset + 1})
+                if done == len(messages):
+                    self.problem = None
+                    continue
+                self.problem = "backlash events cannot be kept: the database does not answer"
+                RETRIES.labels(part="consume").inc()
+                consumer.seek(partition, messages[done].offset)
+                await _pause(stop, RETRY_AFTER)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaProducer]]:

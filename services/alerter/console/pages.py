@@ -27,7 +27,7 @@ from services.alerter.store import deliveries, history
 from services.alerter.store.database import Database
 from services.alerter.store.history import Filter
 from uproar.errors import Unavailable
-from uproar.incident import Act, IllegalTransition, IncidentId, State, Verb
+from uproar.incident import Act, Happening, IllegalTransition, IncidentId, State, Verb
 
 COOKIE: Final = "uproar_session"
 PAGE: Final = 50
@@ -65,6 +65,21 @@ def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:.1f}".removesuffix(".0")
 
 
+def _happening(line: Mapping[str, Any]) -> str:
+    """Say what a line of the timeline tells, in the words of people."""
+    words = {
+        Happening.OPENED: "Opened",
+        Happening.GREW: "Grew",
+        Happening.ROSE: f"Rose to {line['level']}",
+        Happening.SUBSIDED: "Subsided",
+        Happening.ENDED: "Ended",
+        Happening.ACKNOWLEDGE: f"Acknowledged by {line['by']}",
+        Happening.RESOLVE: f"Resolved by {line['by']}",
+    }
+    again = line["before"] == State.RESOLVED and line["after"] != State.RESOLVED
+    return words[Happening(line["happened"])] + (" and opened again" if again else "")
+
+
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -72,7 +87,7 @@ _TEMPLATES: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"when": _when, "number": _number}
+_TEMPLATES.filters |= {"when": _when, "number": _number, "happening": _happening}
 
 
 @router.get("/")
