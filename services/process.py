@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -177,6 +177,8 @@ def logs(service: str, settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for chatty in ("kafka", "aiokafka", "faust", "mode", "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # It warns of every name look-up and handshake that takes 100 ms on a busy machine.
+    logging.getLogger("kafka.net.selector").setLevel(max(logging.ERROR, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -292,7 +294,9 @@ async def serve(app: FastAPI, *, host: str, port: int, stop: asyncio.Event) -> N
         listener.close()
         raise Misconfigured(f"cannot listen on {host}:{port}: {error}") from error
     server = _Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
     )
     serving = asyncio.create_task(server._serve([listener]))
     stopping = asyncio.create_task(stop.wait())
@@ -357,6 +361,14 @@ async def _run(main: Main, grace: timedelta) -> int:
     return Exit.OK
 
 
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
 def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
     """Name the exit code of what a task group raised: a bug outranks settings, these the world."""
     _, bugs = group.split((Misconfigured, Malformed, Unavailable))
@@ -364,5 +376,5 @@ def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
         log.error("crashed", exc_info=group)
         return Exit.BUG
     wrong, _ = group.split((Misconfigured, Malformed))
-    log.error("cannot go on", reasons=[str(error) for error in group.exceptions])
+    log.error("cannot go on", reasons=sorted({str(error) for error in _leaves(group)}))
     return Exit.CANNOT_START if wrong is None else Exit.MISCONFIGURED

@@ -56,6 +56,7 @@ async def classify(stop: asyncio.Event) -> None:
 async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Event) -> None:
     phase = _Phase("looking for the broker and its topics")
     health.watch("start", phase.problem)
+    settings.directory.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(ensure_topics, settings)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         if Agent.DETECT in settings.agents:

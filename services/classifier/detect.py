@@ -228,7 +228,7 @@ class Detect:
                 "backlash",
                 subject=event.subject,
                 happened=event.event.value,
-                level=event.level.value,
+                reached=event.level.value,
                 page=event.page,
                 at=event.at.isoformat(),
                 incident=event.incident,
