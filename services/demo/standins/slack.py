@@ -139,7 +139,7 @@ class SlackStandIn:
     def limited(self, channel: str) -> bool:
         """Whether a channel has had enough for this second."""
         now = self.ledger.clock().timestamp()
-        if self.per_second and now - self.last_post.get(channel, 0.0) < 1 / self.per_second:
+        if self.per_second and abs(now - self.last_post.get(channel, 0.0)) < 1 / self.per_second:
             return True
         self.last_post[channel] = now
         return False

@@ -1,0 +1,208 @@
+"""
+Run: `uproar demo`: the product on embedded parts, one bundled crisis, and what came of it.
+
+It is the product as `uproar up` runs it, in a folder and on ports of its own; only the receivers
+are stand-ins on this machine.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from services.alerter import access
+from services.demo.outcome import Outcome, gather, judge
+from services.demo.show import Bar, show
+from services.demo.standins import StandIns
+from services.demo.standins.__main__ import toml
+from services.demo.story import WATCH, Story, story
+from services.ingest.replay import replay
+from services.process import Exit, logs, run
+from services.standalone.plan import Plan, where_to_push
+from services.standalone.run import Standalone
+from uproar.errors import Unavailable, UproarError
+
+START_SECONDS = 300.0
+PAGE_SECONDS = 300.0
+STREAM = "chirp"
+_KEPT = {"UPROAR_LOG_LEVEL", "UPROAR_MODEL", "UPROAR_DEVICE"}
+
+
+def main(seed: int, *, keep: bool = False) -> int:
+    """
+    Run the demo.
+
+    Args:
+        seed: Of the story.
+        keep: Keep everything running at the end, until Ctrl-C.
+
+    Returns:
+        0 if the backlash paged and nothing else did, 1 otherwise: then it has said why.
+
+    Raises:
+        Misconfigured, Unavailable: It could not run at all.
+    """
+    console = Console(highlight=False)
+    ended: list[bool | UproarError] = []
+
+    async def demo(stop: asyncio.Event) -> None:
+        try:
+            ended.append(await _demo(console, seed, stop, keep=keep))
+        except UproarError as error:
+            ended.append(error)
+
+    with _own_settings() as folder:
+        code = run(demo, grace=timedelta(minutes=2))
+        if code != Exit.OK or not ended or ended[0] is not True:
+            _tell_where_the_logs_are(console, folder)
+    if ended and isinstance(ended[0], UproarError):
+        raise ended[0]
+    return code or (0 if ended == [True] else 1)
+
+
+async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool) -> bool:
+    told = story(seed)
+    async with StandIns() as standins:
+        file = _write(told, standins)
+        plan = Plan.load()
+        logs("demo", plan.ingest.model_copy(update={"log_level": "error"}))
+        async with _running(plan, console, stop):
+            await _replay(file, console)
+            key = await asyncio.to_thread(
+                access.create, plan.alerter.database_url, "viewer", "demo"
+            )
+            with console.status("waiting for the last minute to be judged and the pages to arrive"):
+                outcome = await _wait(plan, key, told, standins)
+            show(console, outcome)
+            verdict = judge(outcome)
+            if keep:
+                console.print(f"stand-ins: {standins.url}   Ctrl-C ends everything")
+                await _keep(plan, console, stop)
+    if verdict.wrong:
+        for line in verdict.wrong:
+            console.print(f"[red]wrong:[/red] {line}")
+        return False
+    print(verdict.line, flush=True)  # noqa: T201 - scripts read it
+    return True
+
+
+# ------------------------------------------------------------------------------------- the house
+
+
+@contextmanager
+def _own_settings() -> Iterator[Path]:
+    """Stand in a fresh folder, with fresh settings on free ports; it stays where something failed."""
+    folder = Path(tempfile.mkdtemp(prefix="uproar-demo-"))
+    for name in [name for name in os.environ if name.startswith("UPROAR_")]:
+        if name not in _KEPT:
+            del os.environ[name]
+    ports = dict(zip(("INGEST", "CLASSIFIER", "ALERTER"), _free_ports(3), strict=True))
+    os.environ.update({f"UPROAR_{name}_PORT": str(port) for name, port in ports.items()})
+    os.environ["UPROAR_DATA_DIR"] = str(folder / "data")
+    os.environ["UPROAR_CONFIG"] = str(folder / "uproar.toml")
+    yield folder
+    if not (folder / "failed").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell_where_the_logs_are(console: Console, folder: Path) -> None:
+    (folder / "failed").touch()
+    console.print(f"the logs of all parts are kept in {folder / 'data'}")
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _write(told: Story, standins: StandIns) -> Path:
+    """Write uproar.toml, with the stand-ins for receivers, and the posts beside it."""
+    config = Path(os.environ["UPROAR_CONFIG"])
+    config.write_text(f"{WATCH.read_text('utf-8')}\n{toml(standins)}", "utf-8")
+    file = config.with_name(f"{STREAM}.jsonl")
+    with file.open("w", encoding="utf-8") as out:
+        for post in told.posts:
+            out.write(json.dumps(post, ensure_ascii=False) + "\n")
+    return file
+
+
+@asynccontextmanager
+async def _running(plan: Plan, console: Console, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run broker and services; on leaving, everything has ended."""
+    house, over = Standalone(plan, say=console.print), asyncio.Event()
+    living = asyncio.create_task(house.run(over))
+    ready = asyncio.create_task(house.ready.wait())
+    stopping = asyncio.create_task(stop.wait())
+    working = asyncio.current_task()
+
+    def interrupt(asked: asyncio.Task[bool]) -> None:
+        if working is not None and not asked.cancelled():
+            working.cancel()
+
+    try:
+        with console.status("starting broker, alerter, classifier and ingest"):
+            await asyncio.wait(
+                {living, ready, stopping},
+                timeout=START_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        if living.done():
+            living.result()
+        if not ready.done():
+            raise Unavailable("interrupted" if stop.is_set() else "the services do not get ready")
+        stopping.add_done_callback(interrupt)
+        yield
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        raise Unavailable("interrupted") from None
+    finally:
+        stopping.cancel()
+        over.set()
+        with console.status("stopping"):
+            await living
+
+
+async def _replay(file: Path, console: Console) -> None:
+    address, token = where_to_push(None, None)
+    with Bar(console) as bar:
+        summary = await replay(file, to=address, token=token, progress=bar)
+    if lost := summary.bad + summary.counts["rejected"]:
+        raise Unavailable(f"ingest refused {lost} posts of the story: {summary.rejected[:3]}")
+
+
+async def _wait(plan: Plan, key: str, told: Story, standins: StandIns) -> Outcome:
+    """Wait until everything that was pushed has been judged, and what follows been delivered."""
+    end = datetime.fromisoformat(told.posts[-1]["created_at"])
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PAGE_SECONDS
+    while True:
+        outcome = await gather(plan.addresses(), key, told, standins.messages)
+        late = loop.time() > until
+        if late or (outcome.settled and outcome.judged_to and outcome.judged_to >= _minute(end)):
+            return outcome
+        await asyncio.sleep(0.2)
+
+
+async def _keep(plan: Plan, console: Console, stop: asyncio.Event) -> None:
+    link = await asyncio.to_thread(
+        access.one_time_link, plan.alerter.database_url, plan.addresses()["alerter"]
+    )
+    console.print(f"console: {link}")
+    with suppress(asyncio.CancelledError):
+        await stop.wait()
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
