@@ -32,8 +32,8 @@ from uproar.wire import Record
 
 DOWN = (KafkaError, ProducerSendError)
 CALL_TIMEOUT = 30.0  # seconds, as all below: a question to the broker
-PROBE_EVERY, PROBE_MISSING = 5.0, 20.0
-STOP_TIMEOUT = 15.0
+PROBE_EVERY, PROBE_MISSING = 5.0, 15.0
+STOP_TIMEOUT = 10.0
 _BYTES = {"key_type": bytes, "value_type": bytes}
 _RAW = _BYTES | {"key_serializer": "raw", "value_serializer": "raw"}
 
