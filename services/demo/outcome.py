@@ -114,7 +114,8 @@ def judge(outcome: Outcome) -> Verdict:
             what = "the giveaway" if begin <= at < end + timedelta(days=1) else "a calm day"
             wrong.append(f"{what} paged for {case.incident['subject']} at {at:%Y-%m-%d %H:%M}")
     for service, what in PAGES.items():
-        count = sum((m.service, m.what) == (service, what) for m in outcome.messages)
+        new = [m for m in outcome.messages if (m.service, m.what) == (service, what)]
+        count = len({m.key for m in new})  # PagerDuty is triggered again as it grows
         if count != 1:
             wrong.append(f"{service} was told of {count} incidents instead of 1")
     seconds = outcome.post_to_page()

@@ -11,9 +11,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +24,7 @@ from services.demo.outcome import Outcome, gather, judge
 from services.demo.show import Bar, show
 from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
-from services.demo.story import WATCH, Story, story
+from services.demo.story import WATCH, Story, minute_of, story
 from services.ingest.replay import replay
 from services.process import Exit, logs, run
 from services.standalone.plan import Plan, where_to_push
@@ -33,6 +34,8 @@ from uproar.errors import Unavailable, UproarError
 START_SECONDS = 300.0
 PAGE_SECONDS = 300.0
 STREAM = "chirp"
+STORM_SPEED = 1200
+"""Event seconds a second, from the song on: so that a page is measured without a backlog."""
 _KEPT = {"UPROAR_LOG_LEVEL", "UPROAR_MODEL", "UPROAR_DEVICE"}
 
 
@@ -71,16 +74,19 @@ def main(seed: int, *, keep: bool = False) -> int:
 async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool) -> bool:
     told = story(seed)
     async with StandIns() as standins:
-        file = _write(told, standins)
+        before, after = _write(told, standins)
         plan = Plan.load()
         logs("demo", plan.ingest.model_copy(update={"log_level": "error"}))
         async with _running(plan, console, stop):
-            await _replay(file, console)
-            key = await asyncio.to_thread(
-                access.create, plan.alerter.database_url, "viewer", "demo"
-            )
-            with console.status("waiting for the last minute to be judged and the pages to arrive"):
-                outcome = await _wait(plan, key, told, standins)
+            database = plan.alerter.database_url
+            key = await asyncio.to_thread(access.create, database, "viewer", "demo")
+            watching = partial(gather, plan.addresses(), key, told, standins.messages)
+            await _replay(before, console, "six calm days, and a giveaway")
+            with console.status("waiting for the model to have read them"):
+                await _wait(watching, told.onset - timedelta(hours=1))
+            await _replay(after, console, f"the song, {STORM_SPEED} times as fast", STORM_SPEED)
+            with console.status("waiting for the last minute to be judged"):
+                outcome = await _wait(watching, told.end)
             show(console, outcome)
             verdict = judge(outcome)
             if keep:
@@ -126,15 +132,20 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _write(told: Story, standins: StandIns) -> Path:
-    """Write uproar.toml, with the stand-ins for receivers, and the posts beside it."""
+def _write(told: Story, standins: StandIns) -> tuple[Path, Path]:
+    """Write uproar.toml, with the stand-ins for receivers; and the posts, before the song and after."""
     config = Path(os.environ["UPROAR_CONFIG"])
     config.write_text(f"{WATCH.read_text('utf-8')}\n{toml(standins)}", "utf-8")
-    file = config.with_name(f"{STREAM}.jsonl")
-    with file.open("w", encoding="utf-8") as out:
+    files = config.with_name("calm.jsonl"), config.with_name("storm.jsonl")
+    cut = minute_of(told.onset)
+    with (
+        files[0].open("w", encoding="utf-8") as calm,
+        files[1].open("w", encoding="utf-8") as storm,
+    ):
         for post in told.posts:
+            out = calm if datetime.fromisoformat(post["created_at"]) < cut else storm
             out.write(json.dumps(post, ensure_ascii=False) + "\n")
-    return file
+    return files
 
 
 @asynccontextmanager
@@ -174,23 +185,24 @@ async def _running(plan: Plan, console: Console, stop: asyncio.Event) -> AsyncIt
             await living
 
 
-async def _replay(file: Path, console: Console) -> None:
+async def _replay(file: Path, console: Console, what: str, speed: float | None = None) -> None:
     address, token = where_to_push(None, None)
-    with Bar(console) as bar:
-        summary = await replay(file, to=address, token=token, progress=bar)
+    with Bar(console, what) as bar:
+        summary = await replay(
+            file, to=address, token=token, source=STREAM, speed=speed, progress=bar
+        )
     if lost := summary.bad + summary.counts["rejected"]:
         raise Unavailable(f"ingest refused {lost} posts of the story: {summary.rejected[:3]}")
 
 
-async def _wait(plan: Plan, key: str, told: Story, standins: StandIns) -> Outcome:
-    """Wait until everything that was pushed has been judged, and what follows been delivered."""
-    end = datetime.fromisoformat(told.posts[-1]["created_at"])
+async def _wait(watching: Callable[[], Awaitable[Outcome]], moment: datetime) -> Outcome:
+    """Wait until all before a moment of event time is judged and what follows is delivered."""
     loop = asyncio.get_running_loop()
     until = loop.time() + PAGE_SECONDS
     while True:
-        outcome = await gather(plan.addresses(), key, told, standins.messages)
-        late = loop.time() > until
-        if late or (outcome.settled and outcome.judged_to and outcome.judged_to >= _minute(end)):
+        outcome = await watching()
+        there = outcome.judged_to is not None and outcome.judged_to >= minute_of(moment)
+        if (outcome.settled and there) or loop.time() > until:
             return outcome
         await asyncio.sleep(0.2)
 
@@ -202,7 +214,3 @@ async def _keep(plan: Plan, console: Console, stop: asyncio.Event) -> None:
     console.print(f"console: {link}")
     with suppress(asyncio.CancelledError):
         await stop.wait()
-
-
-def _minute(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)

@@ -24,7 +24,7 @@ TIME = "%a %d %b %H:%M"
 class Bar:
     """How the story is pushed: posts, and the day it is in it."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, what: str) -> None:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,7 +32,7 @@ class Bar:
             TextColumn("{task.fields[reached]}"),
             console=console,
         )
-        self._task = self._bar.add_task("pushing posts to ingest", total=None, reached="")
+        self._task = self._bar.add_task(what, total=None, reached="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -67,18 +67,18 @@ def show(console: Console, outcome: Outcome) -> None:
 def _incident(case: Case, outcome: Outcome) -> Panel:
     incident, why = case.incident, case.incident["why"]
     heading = Text.assemble(
-        (incident["title"], "bold"),
-        f"\n{incident['level']}, severity {incident['severity']}, {incident['posts']} posts by "
-        f"about {incident['authors']} people who complain; the song was posted on "
-        f"{outcome.onset:{TIME}}",
+        (f"{incident['subject_name']}: {incident['level']}", "bold"),
+        f", severity {incident['severity']} of 100, {incident['posts']} posts, "
+        f"about {incident['authors']} people complain.\n"
+        f"The song went online on {outcome.onset:{TIME}}.",
     )
     reasons = Text(f"{why['summary']}\n")
     share, usual = why.get("negative_share"), why.get("baseline_share")
     if share is not None and usual is not None:
         reasons.append(f"negative: {share:.0%} of the posts, usually {usual:.0%}; ")
     reasons.append(
-        f"chance gives so many once in 10^{why['statistic']:.0f} looks, "
-        f"the budget allows 10^{why['threshold']:.1f}"
+        f"by chance once in 10^{why['statistic']:.0f} looks, "
+        f"where once in 10^{why['threshold']:.1f} is enough"
     )
     return Panel(
         Group(
@@ -129,7 +129,7 @@ def _messages(outcome: Outcome) -> Panel:
     parts: list[Text] = []
     later = 0
     for message in outcome.messages:
-        if PAGES.get(message.service) != message.what:
+        if PAGES.get(message.service) != message.what or message.effect != "new":
             later += 1
             continue
         parts.append(Text(f"{message.at:%H:%M:%S} {message.service} {message.what}", "bold cyan"))

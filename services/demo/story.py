@@ -37,7 +37,7 @@ CALM: Final = {
 ANGER: Final = {"share": 0.36, "mine": 0.22, "call": 0.16, "fury": 0.16, "talk": 0.10}
 
 # The backlash, in minutes after the musician's post and posts a minute.
-FIRST_RATE, DOUBLES_IN, TOP_RATE, HALVES_IN, LASTS = 0.2, 14.0, 2.4, 120.0, 300
+FIRST_RATE, DOUBLES_IN, TOP_RATE, HALVES_IN, LASTS = 0.2, 14.0, 2.4, 120.0, 210
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,16 @@ class Story:
     posts: list[dict[str, Any]]
     giveaway: tuple[datetime, datetime]
     onset: datetime
+
+    @property
+    def end(self) -> datetime:
+        """When the last post was written."""
+        return datetime.fromisoformat(self.posts[-1]["created_at"])
+
+
+def minute_of(moment: datetime) -> datetime:
+    """Return the begin of a moment's minute."""
+    return moment.replace(second=0, microsecond=0)
 
 
 def story(seed: int) -> Story:

@@ -150,6 +150,25 @@ class Plan:
         return {**os.environ, **ours}
 
 
+def where_to_push(to: str | None, token: str | None) -> tuple[str, str | None]:
+    """
+    Return the base URL of ingest and its token; what is not given is that of this machine.
+
+    Raises:
+        Misconfigured: The environment, or the token's file, cannot be read.
+    """
+    settings = IngestSettings.load()
+    if token is None and settings.token is not None:
+        token = settings.token.get_secret_value()
+    path = token_path(settings.data_dir)
+    try:
+        if token is None and path.exists():
+            token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"cannot read {path}: {error}") from error
+    return to or f"http://{_here(settings.host)}:{settings.port}", token
+
+
 def token_path(folder: Path) -> Path:
     """Return where `uproar up` keeps the token of ingest that it made itself."""
     return folder / "ingest.token"
