@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from services.alerter.notifier import Refused, Retry, Unknown
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, retry_after, send
 
-_ERROR: Final = re.compile(r"[a-z0-9_.-]{1,80}")
+_ERROR: Final = re.compile(r"[a-z_]{1,80}")
 _LIMITED: Final = {"ratelimited", "rate_limited", "message_limit_exceeded"}
 _LATER: Final = {"service_unavailable", "request_timeout", "team_added_to_org"}
 _MAYBE: Final = {"internal_error", "fatal_error"}  # "some aspect may have succeeded"
