@@ -204,6 +204,18 @@ async def test_a_stream_not_heard_of_for_a_minute_is_blind_until_its_next_reques
     assert said(house, "storm") == [State.LIVE, State.BLIND, State.LIVE]
 
 
+async def test_a_stream_whose_request_waits_for_the_broker_is_heard_of(house):
+    await house.replay(old("1"), minute=1)
+    house.broker.open.clear()
+    waiting = asyncio.create_task(house.replay(old("2", 1), minute=2))
+    await asyncio.sleep(0.01)
+    house.wall.pass_by(61)
+    await house.pump.tick()
+    house.broker.open.set()
+    await waiting
+    assert said(house, "storm") == [State.LIVE]
+
+
 async def test_an_empty_request_keeps_a_stream_alive(house):
     await house.replay(old("1"), minute=1)
     for _ in range(5):
