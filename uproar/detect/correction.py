@@ -1,0 +1,40 @@
+"""Correction: what comes too late to be judged still teaches what is usual, and nothing else."""
+
+import numpy as np
+
+from uproar.detect.baseline import BINS_AN_HOUR
+from uproar.detect.policy import Policy
+from uproar.watch import HOURS
+
+
+def correct(row: np.void, hour: int, negative: float, policy: Policy) -> None:
+    """
+    Teach a row one post of the past, in place; no window counts it.
+
+    A post from before the subject was watched (a backfill) tells that history reaches back so far:
+    the hours since are known from now on.
+
+    Args:
+        row: Its rings stand at the running hour.
+        hour: Hour in which the post was written, since 1970.
+        negative: Probability that it is negative.
+        policy: How fast the past fades.
+    """
+    running, since = int(row["bin"]) // BINS_AN_HOUR, int(row["since"])
+    age = max(running - hour, 0)
+    if hour < since:
+        _reach_back(row, newest=running - since + 1, oldest=age, policy=policy)
+        row["since"] = hour
+    weight = policy.fade ** max(age - HOURS, 0)
+    season = float(row["season"][hour % HOURS]) or 1.0
+    row["negative"] += weight * negative / season
+    row["all"] += weight / season
+
+
+def _reach_back(row: np.void, *, newest: int, oldest: int, policy: Policy) -> None:
+    """Make known the hours of these ages: those of the last day by a bit, older ones as exposure."""
+    first = max(newest, 0)
+    row["known"] |= np.uint32(sum(1 << age for age in range(first, min(oldest + 1, HOURS))))
+    older = max(first, HOURS) - HOURS, max(oldest + 1, HOURS) - HOURS
+    fade = policy.fade
+    row["exposure"] += (fade ** older[0] - fade ** older[1]) / (1 - fade)

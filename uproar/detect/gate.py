@@ -1,0 +1,70 @@
+"""Gate: what a wave must be, beside large. A giveaway, a praise wave, a few loud voices are not it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from uproar.detect.baseline import Array
+from uproar.detect.policy import Policy
+from uproar.detect.scan import Scan
+
+
+class Gate(StrEnum):
+    """What a wave must pass, and what is said when it does not."""
+
+    SHARE = "share"
+    EXCESS = "excess"
+    AUTHORS = "authors"
+
+
+REASONS = {
+    Gate.SHARE: "negative share below the usual",
+    Gate.EXCESS: "what came on top is mostly not negative",
+    Gate.AUTHORS: "too few authors",
+}
+OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """
+    Whether each window may count; shape (subjects, windows).
+
+    Attributes:
+        share: The share of negative posts is not below the usual one.
+        excess: Enough of the posts beyond the usual number are negative.
+        highest: Highest level for which there are enough authors (-1: none).
+    """
+
+    share: Array
+    excess: Array
+    highest: Array
+
+    @property
+    def passed(self) -> Array:
+        """Whether the kind of posts is that of a backlash, whoever wrote them."""
+        return np.asarray(self.share & self.excess)
+
+
+def judge(scanned: Scan, policy: Policy) -> Verdicts:
+    """Say which windows hold what a backlash is made of."""
+    posts, negative, usual = scanned.posts, scanned.negative, scanned.usual
+    expected = posts * usual.share
+    # Posts of a day hang together: a share varies by a tenth or so beside its binomial noise.
+    noise = np.sqrt(expected * (1 - usual.share) + (0.1 * posts) ** 2 + 1e-9)
+    share = negative >= expected - policy.below * noise
+    beyond = np.maximum(posts - usual.posts, 1e-9)
+    excess = (negative - usual.negative) >= policy.excess_share * beyond
+    highest = (scanned.authors[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
+    return Verdicts(share=share, excess=excess, highest=highest)
+
+
+def verdicts_in_words(verdicts: Verdicts, row: int, window: int, level: int) -> dict[str, str]:
+    """Return each gate's verdict on one window, as a level needs it."""
+    passed = {
+        Gate.SHARE: verdicts.share[row, window],
+        Gate.EXCESS: verdicts.excess[row, window],
+        Gate.AUTHORS: verdicts.highest[row, window] >= level,
+    }
+    return {gate.value: OPEN if ok else REASONS[gate] for gate, ok in passed.items()}

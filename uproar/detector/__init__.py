@@ -1,0 +1,6 @@
+"""Detector: the whole detection step of one partition, composed of detect, story and outlook."""
+
+from uproar.detect.policy import Policy
+from uproar.detector.partition import CLOSED_TO, Closed, Detector
+
+__all__ = ["CLOSED_TO", "Closed", "Detector", "Policy"]

@@ -1,0 +1,1 @@
+"""How bad a wave is."""

@@ -1,0 +1,1 @@
+"""What is said in a wave: candidates that wait in memory, and the few that show what happened."""
