@@ -98,6 +98,7 @@ class Codec:
     """
 
     def __init__(self, types: Mapping[str, type], *, version: int = 1) -> None:
+        self.types: Mapping[str, type] = dict(types)
         self._names = {type_: name for name, type_ in types.items()}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(type_) for name, type_ in types.items()
