@@ -34,7 +34,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.deliveries import SqlOutbox
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
-from uproar.routing import ReceiverName, read_routes
+from uproar.routing import ReceiverName, Route, read_routes
 from uproar.subject import Subject
 
 LOOK_EVERY: Final = timedelta(seconds=2)
@@ -58,14 +58,16 @@ async def main(stop: asyncio.Event) -> None:
     for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)
+    routes = _routes(document)
     database = Database(settings.database_url)
     async with httpx.AsyncClient() as probing, notifiers.new_client() as sending:
         try:
             installation = await _begin(database, document.subjects)
             surroundings = Surroundings(client=sending, installation=installation, clock=wall_clock)
             notify = notifiers.build(document.receivers, surroundings)
+            works = _works(settings, routes, database, notify=notify, probing=probing)
             async with asyncio.TaskGroup() as group:
-                for work in _works(settings, document, database, notify=notify, probing=probing):
+                for work in works:
                     group.create_task(work(stop))
         finally:
             await database.close()
@@ -73,7 +75,7 @@ async def main(stop: asyncio.Event) -> None:
 
 def _works(
     settings: AlerterSettings,
-    document: Document,
+    routes: Sequence[Route],
     database: Database,
     *,
     notify: Mapping[ReceiverName, Notifier],
@@ -81,7 +83,13 @@ def _works(
 ) -> list[Work]:
     """Build everything and return what runs side by side until the end."""
     written = asyncio.Event()
-    advancer = _advancer(settings, document, database, written)
+    advancer = Advancer(
+        database,
+        routes=routes,
+        console_url=settings.console_url,
+        clock=wall_clock,
+        written=written,
+    )
     deliverer = Deliverer(
         SqlOutbox(database),
         notify,
@@ -140,20 +148,11 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
     return app
 
 
-def _advancer(
-    settings: AlerterSettings, document: Document, database: Database, written: asyncio.Event
-) -> Advancer:
+def _routes(document: Document) -> tuple[Route, ...]:
     try:
-        routes = read_routes(document.routes, notifiers.receivers(document.receivers))
+        return read_routes(document.routes, notifiers.receivers(document.receivers))
     except Malformed as error:
         raise Misconfigured(str(error)) from error
-    return Advancer(
-        database,
-        routes=routes,
-        console_url=settings.console_url,
-        clock=wall_clock,
-        written=written,
-    )
 
 
 async def _begin(database: Database, subjects_: Sequence[Subject]) -> str:

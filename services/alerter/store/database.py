@@ -1,11 +1,11 @@
 """Database: connections and transactions on SQLite or PostgreSQL. It knows no table."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
@@ -114,14 +114,19 @@ def _told() -> Iterator[None]:
     """Say Unavailable where the world is down, Malformed where a value does not fit."""
     try:
         yield
-    except (DataError, OverflowError) as error:
+    except (DBAPIError, PoolTimeout, OSError, OverflowError) as error:
         reason = getattr(error, "orig", None) or error
-        raise Malformed(f"a value does not fit the database: {reason}") from error
-    except (DBAPIError, PoolTimeout, OSError, sqlite3.OperationalError) as error:
-        if not _is_down(error):
-            raise
-        reason = getattr(error, "orig", None) or error
-        raise Unavailable(f"the database does not answer: {reason}") from error
+        if _does_not_fit(error):
+            raise Malformed(f"a value does not fit the database: {reason}") from error
+        if _is_down(error):
+            raise Unavailable(f"the database does not answer: {reason}") from error
+        raise
+
+
+def _does_not_fit(error: Exception) -> bool:
+    """Tell whether SQLite's driver, asyncpg before it sends, or the server refused a value."""
+    cause = getattr(getattr(error, "orig", None), "__cause__", None)
+    return isinstance(error, OverflowError | DataError) or isinstance(cause, asyncpg.DataError)
 
 
 def _is_down(error: Exception) -> bool:

@@ -1,0 +1,117 @@
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from services.alerter import app as wiring
+from services.alerter import metrics
+from services.alerter.advance import Advancer
+from services.alerter.app import Upkeep, application, main
+from services.alerter.store import readings, subjects
+from services.alerter.store.database import Database
+from services.alerter.store.incidents import Arrival
+from services.process import Health
+from tests.build import NOON, a_backlash, a_reading, a_subject
+from tests.databases import sqlite_url
+from uproar.errors import Misconfigured
+
+
+async def test_upkeep_measures_what_stands_in_the_database(
+    database: Database, advancer: Advancer, clock
+):
+    await advancer.hear(a_backlash(), Arrival())
+    clock.forward(seconds=9)
+
+    await Upkeep(database, clock).look()
+
+    assert metrics.INCIDENTS.labels(state="open")._value.get() == 1
+    assert metrics.INCIDENTS.labels(state="resolved")._value.get() == 0
+    assert metrics.OUTBOX_PENDING._value.get() == 2
+    assert metrics.OUTBOX_OLDEST._value.get() == 9
+
+
+async def test_upkeep_prunes_once_an_hour(database: Database, clock):
+    async with database.writing() as transaction:
+        await readings.add(transaction, [a_reading()], now=NOON - timedelta(days=90))
+    upkeep = Upkeep(database, clock)
+
+    async def left() -> int:
+        await upkeep.look()
+        async with database.reading() as transaction:
+            rows = await readings.page(transaction, "air-quillon", since=None, until=None, limit=9)
+        return len(rows)
+
+    clock.forward(minutes=59)
+    assert await left() == 1
+    clock.forward(minutes=1)
+    assert await left() == 0
+
+
+async def test_upkeep_tells_that_the_database_is_away(clock):
+    away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    upkeep, stop = Upkeep(away, clock), asyncio.Event()
+    running = asyncio.create_task(upkeep.run(stop))
+    async with asyncio.timeout(60):
+        while upkeep.problem is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    await away.close()
+
+    assert "does not answer" in upkeep.problem
+
+
+async def test_ready_is_about_the_database_and_only_degraded_without_the_broker(parts):
+    health = Health()
+    trouble: dict[str, str | None] = {"database": None, "consume": "no Kafka"}
+    health.watch("database", lambda: trouble["database"])
+    health.watch("consume", lambda: trouble["consume"], vital=False)
+    transport = httpx.ASGITransport(app=application(parts, health))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        without_broker = await client.get("/ready")
+        trouble["database"] = "gone"
+        without_database = await client.get("/ready")
+        live = await client.get("/live")
+
+    assert without_broker.status_code == 200
+    assert without_broker.json() == {"ready": True, "degraded": {"consume": "no Kafka"}}
+    assert without_database.status_code == 503
+    assert live.status_code == 200
+
+
+async def test_the_beginning_migrates_seeds_and_names_the_installation_for_good(tmp_path):
+    database = Database(sqlite_url(tmp_path))
+    first = await wiring._begin(database, [])
+    second = await wiring._begin(database, [])
+    await database.close()
+
+    assert first == second
+    assert len(first) == 26
+
+
+async def test_the_watch_list_file_is_seeded_at_the_start(tmp_path):
+    database = Database(sqlite_url(tmp_path))
+    await wiring._begin(database, [a_subject()])
+    async with database.reading() as transaction:
+        assert (await subjects.find(transaction, "air-quillon")).subject == a_subject()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("[[receiver]]\nname = 'a'\ntype = 'pigeon'", "pigeon"),
+        ("[[route]]\nname = 'default'\nreceivers = ['nobody']", "nobody"),
+        ("[[subject]]\nid = 'x'\nname = 'X'\nkind = 'person'", "purpose"),
+    ],
+)
+async def test_a_wrong_config_ends_the_start_with_its_reason(tmp_path, monkeypatch, config, reason):
+    path = tmp_path / "uproar.toml"
+    path.write_text(config)
+    monkeypatch.setenv("UPROAR_CONFIG", str(path))
+    monkeypatch.setenv("UPROAR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(wiring, "logs", lambda *_: None)  # the log of the tests stays theirs
+
+    with pytest.raises(Misconfigured, match=reason):
+        await main(asyncio.Event())
