@@ -286,7 +286,9 @@ async def serve(app: FastAPI, *, host: str, port: int, stop: asyncio.Event) -> N
     Raises:
         Misconfigured: The port is taken or the host is none of ours.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named TCP, or asyncio does not switch Nagle's algorithm off and every answer waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -323,6 +325,8 @@ def run(main: Main, *, grace: timedelta = timedelta(seconds=25)) -> int:
     Returns:
         The exit code (:class:`Exit`); the reason is logged.
     """
+    if not structlog.is_configured():  # until logs() is called: stdout belongs to no log
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         return asyncio.run(_run(main, grace))
     except KeyboardInterrupt:

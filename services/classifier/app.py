@@ -75,6 +75,7 @@ async def _score(settings: ClassifierSettings, health: Health) -> Score:
     model = await asyncio.to_thread(
         engine.load, settings.model, device=settings.device, threads=threads
     )
+    metrics.MODEL.info({"name": model.name})
     scorer = Scorer(model)
     health.watch("model", lambda: scorer.problem)
     return Score(

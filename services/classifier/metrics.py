@@ -1,6 +1,6 @@
 """Every metric of the classifier, with its unit and help. Labels are bounded: agents and reasons."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 REGISTRY = CollectorRegistry()
 
@@ -85,6 +85,7 @@ BACKLASH = Counter(
     "uproar_classifier_backlash_total", "Backlash events sent", ["event"], registry=REGISTRY
 )
 READINGS = Counter("uproar_classifier_readings_total", "Readings sent", registry=REGISTRY)
+MODEL = Info("uproar_classifier_model", "The model that scores posts", registry=REGISTRY)
 EVENT_TIME = Gauge(
     "uproar_classifier_event_time_timestamp_seconds",
     "Event time to which the slowest partition is decided",
