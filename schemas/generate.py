@@ -1,5 +1,5 @@
 """
-Generate: the types of ``uproar/`` -> ``schemas/<name>.v1.schema.json``. Not incident, written by hand.
+Generate: types of ``uproar/`` -> ``<name>.v1.schema.json``. Not incident, written by hand.
 
 ``python -m schemas.generate`` writes them; tests/contract/test_schemas.py fails where they differ.
 ``--release`` then copies all schemas to ``released/``: with a new version of uproar, and only then,

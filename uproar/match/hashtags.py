@@ -1,5 +1,5 @@
 """
-Hashtags: names as parts of one (``#BoycottAirQuillon``, ``#quillonfail``). Not whose names they are.
+Hashtags: names as parts of one (``#BoycottAirQuillon``). Not whose names they are.
 
 Capitals, digits and ``_`` divide a tag into parts, and a name may be a row of whole parts. Or the
 tag is, letter by letter, a chain of names, digits and words of the lexicon. A chain tells something
