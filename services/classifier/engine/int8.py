@@ -66,13 +66,13 @@ class Int8Engine:
         return self._probabilities(logits)
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Softmax within a group of several heads, the logistic function for a single one."""
+        """Take the softmax of a group of several heads, the logistic function of a single one."""
         columns, at = [], 0
         for group in self._groups:
             part = logits[:, at : at + len(group)]
             at += len(group)
             if len(group) == 1:
-                columns.append(1 / (1 + np.exp(-part)))
+                columns.append((1 + np.tanh(part / 2)) / 2)
             else:
                 shares = np.exp(part - part.max(axis=1, keepdims=True))
                 columns.append(shares / shares.sum(axis=1, keepdims=True))

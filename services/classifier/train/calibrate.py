@@ -60,18 +60,25 @@ def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float
 
 
 def platt(logits: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
-    """Fit ``scale, shift`` by Newton's method with Platt's smoothed targets; (1, 0) without both classes."""
+    """Fit ``scale, shift`` to Platt's smoothed targets; (1, 0) unless both classes are there."""
     yes, no = labels.sum(), len(labels) - labels.sum()
     if not yes or not no:
         return 1.0, 0.0
     target = np.where(labels > 0, (yes + 1) / (yes + 2), 1 / (no + 2))
     features = np.stack([logits, np.ones_like(logits)], axis=1)
-    found = np.array([1.0, 0.0])
+
+    def loss(guess: NDArray[np.float64]) -> float:
+        reached = features @ guess
+        return float((np.logaddexp(0, reached) - target * reached).sum())
+
+    found = np.zeros(2)
     for _ in range(_NEWTON_STEPS):
-        guess = 1 / (1 + np.exp(-features @ found))
-        slope = features.T @ (guess - target)
-        bend = (features * (guess * (1 - guess))[:, None]).T @ features + 1e-6 * np.eye(2)
+        chance = (1 + np.tanh(features @ found / 2)) / 2
+        slope = features.T @ (chance - target)
+        bend = (features * (chance * (1 - chance))[:, None]).T @ features + 1e-9 * np.eye(2)
         step = np.linalg.solve(bend, slope)
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2  # too far: the curve bends less than it seemed from here
         found = found - step
         if np.abs(step).max() < 1e-9:
             break

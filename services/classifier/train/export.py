@@ -102,5 +102,5 @@ def _normalise(target: common_spec.LayerNormSpec, source: nn.Module) -> None:
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = tensor.detach().float().cpu().numpy()
-    return array
+    array: NDArray[np.float32] = tensor.detach().float().cpu().clone().numpy()
+    return array  # a copy: quantising writes into it

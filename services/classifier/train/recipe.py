@@ -21,6 +21,8 @@ def follow(settings: Settings, *, resume: bool) -> None:
         raise Misconfigured("source: no row is left to train on")
     repeats = [part.source.repeat for part in parts for _ in part.train]
     base = settings.base / "tokenizer.json"
+    if not base.is_file():
+        raise Misconfigured(f"base: {settings.base} holds no tokenizer.json")
     kept = vocabulary.choose(base, (normalise(row.text) for row in rows), settings.vocabulary)
     tokenizer = vocabulary.prune(base, kept)
     settings.work.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,142 @@
+"""services/classifier/engine/int8.py: the shipped model, on texts kind and unkind."""
+
+import csv
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.classifier.engine import Engine, load
+from services.classifier.engine.int8 import Int8Engine
+from tests.shared import ROOT
+from uproar.errors import Misconfigured
+
+CHECK = Path(__file__).parent / "check.tsv"
+
+
+@cache
+def shipped() -> Engine:
+    return load()
+
+
+def _check() -> list[dict[str, str]]:
+    with CHECK.open(encoding="utf-8") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+WORDS = st.sampled_from(
+    [
+        "they",
+        "broke",
+        "my",
+        "bag",
+        "and",
+        "will",
+        "not",
+        "pay",
+        "merci",
+        "@user",
+        "http",
+        "😡",
+        "🎉",
+    ]
+)
+TEXTS = st.one_of(
+    st.lists(WORDS, max_size=40).map(" ".join), st.text(st.characters(categories=None), max_size=80)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=24), st.randoms())
+def test_a_score_does_not_depend_on_the_neighbours_by_a_single_bit(texts, chance):
+    engine = shipped()
+    alone = np.concatenate([engine.score([text]) for text in texts])
+    order = list(range(len(texts)))
+    chance.shuffle(order)
+    together = engine.score([texts[at] for at in order])
+    assert np.array_equal(together, alone[order], equal_nan=True)
+
+
+def test_the_same_text_scores_the_same_in_a_full_batch():
+    text = "Honest question, why was my train cancelled again without a word?"
+    rows = shipped().score([text] * 300)
+    assert np.array_equal(rows, np.repeat(shipped().score([text]), 300, axis=0))
+
+
+def test_hand_written_brand_talk_is_read_as_people_read_it():
+    posts = _check()
+    engine = shipped()
+    scores = engine.score([post["text"] for post in posts])
+    negative = scores[:, :3].argmax(axis=1) == 0
+    complaint = scores[:, engine.heads.index("complaint")] >= 0.5
+    wrong = [
+        post["text"]
+        for post, is_negative, is_complaint in zip(posts, negative, complaint, strict=True)
+        if is_negative != (post["sentiment"] == "negative")
+        or is_complaint != (post["complaint"] == "yes")
+    ]
+    assert len(posts) >= 60
+    assert len(wrong) <= 6, wrong
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "they broke my guitar and refuse to pay",
+        "Honteux, ils ont cassé ma guitare et refusent de rembourser",
+    ],
+)
+def test_the_complaints_the_product_exists_for_are_negative(text):
+    negative, _neutral, _positive = shipped().score([text])[0][:3]
+    assert negative > 0.8
+
+
+@pytest.mark.parametrize(
+    "text", ["RT and follow to win two tickets!", "Concours: gagnez un vol pour Lisbonne 🎉"]
+)
+def test_a_giveaway_is_not_negative(text):
+    assert shipped().score([text])[0][0] < 0.2
+
+
+@pytest.mark.parametrize("text", ["", "   ", "日本語のテキスト", "Как дела, друзья?"])
+def test_a_text_it_cannot_read_has_no_score(text):
+    assert np.isnan(shipped().score([text])).all()
+
+
+def test_a_link_and_some_foreign_letters_do_not_hide_a_readable_text():
+    assert not np.isnan(shipped().score(["they lost my bag again 日本 https://e.org"])).any()
+
+
+def test_it_runs_without_torch():
+    code = (
+        "import sys\nfrom services.classifier.engine import load\nload().score(['hello'])\n"
+        "print(sorted({'torch', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_shipped_folder_is_small_and_says_what_it_is():
+    folder = ROOT / "services/classifier/weights" / shipped().name
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 35 * 1024 * 1024
+    card = (folder / "README.md").read_text("utf-8")
+    assert "## Trained on" in card
+    assert "## Measured" in card
+
+
+def test_a_folder_of_another_format_is_refused_with_its_name(tmp_path):
+    (tmp_path / "heads.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(Misconfigured, match="format 99"):
+        Int8Engine(tmp_path)
+
+
+def test_broken_heads_are_refused_with_their_name(tmp_path):
+    (tmp_path / "heads.json").write_text("{")
+    with pytest.raises(Misconfigured, match=r"heads\.json"):
+        load(str(tmp_path))
