@@ -205,6 +205,26 @@ def ensure_topics(settings: KafkaSettings) -> None:
         )
 
 
+def survey(settings: KafkaSettings, *, patience_ms: int = 4_000) -> dict[str, int]:
+    """
+    Look at the topics that are there, without making any: name -> partition count.
+
+    Raises:
+        Unavailable: No broker lets us in. The client keeps the reason to its log ("kafka").
+    """
+    try:
+        admin = KafkaAdminClient(**kafka_python(settings) | {"bootstrap_timeout_ms": patience_ms})
+    except KafkaError as error:
+        raise Unavailable(f"no Kafka at {settings.bootstrap_servers}: {error}") from error
+    try:
+        return _partition_counts(admin)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {error}") from error
+    finally:
+        with contextlib.suppress(Exception):
+            admin.close()
+
+
 def _create(admin: KafkaAdminClient, specs: list[TopicSpec], settings: KafkaSettings) -> None:
     if not specs:
         return
