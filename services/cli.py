@@ -13,7 +13,7 @@ import sys
 import traceback
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -73,7 +73,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.option("--yes", is_flag=True, help="Ask nothing: what is missing takes its default.")
 @click.option("--no-try", is_flag=True, help="Do not try the receiver.")
-def init(**given: object) -> None:
+def init(**given: Any) -> None:
     """
     Say whom to watch and whom to page; writes uproar.toml and tries the receiver.
 
