@@ -189,7 +189,8 @@ class Consumer:
             group_id=GROUP,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,  # how long nobody reads after a process was killed
+            heartbeat_interval_ms=2_000,
         )
         burial = AIOKafkaProducer(**options, acks="all")
         try:
