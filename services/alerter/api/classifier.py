@@ -17,7 +17,15 @@ _EVENT_TIME: Final = "uproar_classifier_event_time_timestamp_seconds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """What the classifier says of itself; nothing while it does not answer."""
+    """
+    What the classifier says of itself; nothing while it does not answer.
+
+    Attributes:
+        model: Its name; None until it is loaded.
+        ready: It is loaded.
+        degraded: It fails: posts flow on without scores.
+        event_time: How far detection has come.
+    """
 
     model: str | None = None
     ready: bool = False
@@ -45,16 +53,17 @@ class ClassifierWatch:
             ready = await self._client.get(f"{self._url}/ready", timeout=_TIMEOUT_SECONDS)
             metrics = await self._client.get(f"{self._url}/metrics", timeout=_TIMEOUT_SECONDS)
             said = ready.json()
-            problems, degraded = said.get("problems", {}), said.get("degraded", {})
+            troubled = {**said.get("problems", {}), **said.get("degraded", {})}
             values = _values(metrics.text)
-        except (httpx.HTTPError, ValueError, AttributeError):
+        except (httpx.HTTPError, ValueError, AttributeError, TypeError):
             return Classifier()
-        model, event_time = values.get(_MODEL), values.get(_EVENT_TIME)
+        name = values.get(_MODEL)
+        loaded = isinstance(name, str) and name != ""
         return Classifier(
-            model=model if isinstance(model, str) else None,
-            ready="model" not in problems and ready.status_code in {200, 503},
-            degraded="model" in degraded,
-            event_time=_moment(event_time),
+            model=str(name) if loaded else None,
+            ready=loaded,
+            degraded=loaded and "model" in troubled,
+            event_time=_moment(values.get(_EVENT_TIME)),
         )
 
 

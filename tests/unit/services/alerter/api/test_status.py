@@ -142,12 +142,25 @@ async def test_the_classifier_is_known_by_its_probes():
     assert told == Classifier(model="multilingual-6", ready=True, event_time=NOON)
 
 
-async def test_a_classifier_without_its_broker_still_has_its_model():
-    problems = {"ready": False, "problems": {"broker": "gone"}, "degraded": {"model": "unscored"}}
+@pytest.mark.parametrize(
+    ("problems", "degraded"), [({"score": "gone"}, False), ({"model": "posts unscored"}, True)]
+)
+async def test_a_classifier_that_is_not_ready_still_tells_of_its_model(problems, degraded):
+    ready = httpx.Response(503, json={"ready": False, "problems": problems})
 
-    told = await seen(httpx.Response(503, json=problems), httpx.Response(200, text=METRICS))
+    told = await seen(ready, httpx.Response(200, text=METRICS))
 
-    assert (told.ready, told.degraded) == (True, True)
+    assert (told.model, told.ready, told.degraded) == ("multilingual-6", True, degraded)
+
+
+async def test_a_classifier_that_still_loads_its_model_is_not_ready():
+    ready = httpx.Response(503, json={"problems": {"start": "loading the model"}})
+
+    told = await seen(
+        ready, httpx.Response(200, text=METRICS.partition("# TYPE uproar_classifier_model")[0])
+    )
+
+    assert (told.model, told.ready) == (None, False)
 
 
 @pytest.mark.parametrize(
