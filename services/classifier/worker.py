@@ -34,6 +34,7 @@ DOWN = (KafkaError, ProducerSendError)
 CALL_TIMEOUT = 30.0  # seconds, as all below: a question to the broker
 PROBE_EVERY, PROBE_MISSING = 5.0, 15.0
 STOP_TIMEOUT = 10.0
+_DAY = 86_400.0
 _BYTES = {"key_type": bytes, "value_type": bytes}
 _RAW = _BYTES | {"key_serializer": "raw", "value_serializer": "raw"}
 
@@ -124,8 +125,9 @@ class Worker:
         try:
             await self._keep()
             await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT)
-        except TimeoutError:
-            self._log.warning("did not leave the group in time: others wait for our session's end")
+        except Exception as error:  # whatever it is, the reason why we leave counts more
+            reason = repr(error)
+            self._log.warning("did not leave the group: others wait a session", reason=reason)
 
     async def _consume(self, stream: Any) -> None:
         # noack() first: noack_take() alone acknowledges its whole queue unprocessed when it ends
@@ -316,7 +318,9 @@ def _app(
         broker_heartbeat_interval=1,
         broker_rebalance_timeout=20,
         broker_request_timeout=30,
-        broker_max_poll_interval=86_400,  # a long outage must not cost us the partitions
+        broker_max_poll_interval=_DAY,  # a long outage must not cost us the partitions
+        broker_commit_livelock_soft_timeout=_DAY,  # Faust commits nothing and must not complain
+        stream_processing_timeout=_DAY,  # problem() watches over that
         producer_request_timeout=30,
         producer_linger=0.005,
         producer_max_batch_size=262_144,

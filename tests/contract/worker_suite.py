@@ -35,9 +35,9 @@ def eventually(look, what, seconds=PATIENCE):
 class Topics:
     """Topics of one test, its records in and out."""
 
-    def __init__(self, servers: str, partitions: int = 4) -> None:
+    def __init__(self, servers: str, partitions: int = 4, name: str | None = None) -> None:
         self.servers, self.partitions = servers, partitions
-        self.name = f"w-{uuid.uuid4().hex[:8]}"
+        self.name = name or f"w-{uuid.uuid4().hex[:8]}"
         self.source, self.out, self.dead = (f"{self.name}-{x}" for x in ("in", "out", "dead"))
         self.changelog = f"{self.name}-rows-changelog"
         self.admin = KafkaAdminClient(bootstrap_servers=servers)
@@ -51,8 +51,9 @@ class Topics:
                 "configs": {"cleanup.policy": "compact"},
             },
         }
-        self.admin.create_topics(wanted, timeout_ms=20_000)
-        self.admin.wait_for_topics(list(wanted))
+        if name is None:
+            self.admin.create_topics(wanted, timeout_ms=20_000)
+            self.admin.wait_for_topics(list(wanted))
         self.producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5)
         self._readers: dict[str, KafkaConsumer] = {}
         self.seen: dict[str, list] = defaultdict(list)

@@ -21,6 +21,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from services.broker import KafkaSettings, ensure_topics
 from services.classifier import engine
 from services.classifier.score import Scorer, assess, text_of
+from services.classifier.snapshot import read
 from tests.broker import Embedded, broker, free_port
 from tests.build import a_moment, a_post, a_source_state, a_subject, a_watermark
 from tests.contract.worker_suite import PATIENCE, eventually
@@ -270,6 +271,31 @@ def test_killed_in_the_middle_it_loses_no_post_and_opens_no_second_episode(open_
     assert len({event.incident for events in house.said().values() for event in events}) == 1
 
 
+@pytest.mark.skipif(not EMBEDDED, reason="Apache Kafka keeps what it has over a restart")
+def test_with_a_new_empty_broker_it_goes_on_from_its_snapshot(open_house, tmp_path):
+    posts, expected = the_story(), what_the_detector_says()
+    first_angry = next(
+        n for n, post in enumerate(posts) if post.created_at >= a_moment(minutes=CALM)
+    )
+    house = open_house(4)
+    house.open()
+    house.start()
+    house.push(posts[: first_angry + 30])
+    eventually(lambda: house.assessed() >= {p.id for p in posts[: first_angry + 30]}, "assessed")
+    eventually(lambda: house.said() != {}, "the episode open")
+    assert house.stop() == 0
+    kept = read(tmp_path / "classifier" / "snapshot")
+    assert kept is not None
+    again = open_house(4)
+    again.open()
+    again.launch(UPROAR_KAFKA_EPOCH="two")
+    again.push([post for post in posts if post.created_at >= kept.event_times["push"]], end=True)
+    before = house.seen[BACKLASH.name]
+    again.seen[BACKLASH.name] += before  # what was said survives, with the alerter
+    whole = without_evidence(expected)
+    eventually(lambda: without_evidence(again.said()) == whole, "one episode over both brokers")
+
+
 def test_it_says_what_is_missing_while_the_broker_is_away_and_ends_when_told(open_house):
     with contextlib.ExitStack() as stack:
         away = Embedded()
@@ -279,9 +305,7 @@ def test_it_says_what_is_missing_while_the_broker_is_away_and_ends_when_told(ope
         house.open()
         house.start()
         away.kill()
-        _, body = eventually(
-            lambda: (answer := house.ready())[0] == 503 and answer, "not ready"
-        )
+        _, body = eventually(lambda: (answer := house.ready())[0] == 503 and answer, "not ready")
         assert body["ready"] is False
         assert any("broker" in reason for reason in body["problems"].values())
         assert house.get("/live")[0] == 200
