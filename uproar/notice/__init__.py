@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uproar.backlash import Evidence, Level
 from uproar.incident import UPROAR, Happening, Incident, IncidentId, State, Transition
 from uproar.notice import english, french
-from uproar.notice.facts import Phrases, gather, line
+from uproar.notice.facts import GROWING, Phrases, gather, line
 from uproar.post import PostId
 from uproar.subject import Subject, SubjectId
 
@@ -52,6 +52,7 @@ class Quote:
     text: str
     url: str | None
     created_at: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,11 @@ class Notice:
     advice: str
     quotes: tuple[Quote, ...]
     link: str
+
+    @property
+    def growing(self) -> bool:
+        """Whether detection saw it begin or grow."""
+        return self.what in GROWING
 
 
 def notice(
@@ -189,6 +195,7 @@ def quote(post: Evidence) -> Quote:
         text=line(post.text, MAX_QUOTE),
         url=post.url if _is_web(post.url) else None,
         created_at=post.created_at,
+        why=line(post.why, MAX_QUOTE),
     )
 
 

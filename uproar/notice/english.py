@@ -43,7 +43,11 @@ def headline(facts: Facts) -> str:
     """What the incident is, whatever happened last."""
     incident = facts.incident
     opening = _OPENING[incident.level].format(facts.name)
-    return f"{opening}: {_people(incident.authors)}, detected {facts.when(incident.opened_at)}"
+    detected = f"detected {facts.when(incident.opened_at)}"
+    if facts.closed:
+        people = _people(incident.authors, "complained")
+        return f"Over: {_lower(opening)}. {people}, {detected}"
+    return f"{opening}: {_people(incident.authors)}, {detected}"
 
 
 def why_now(facts: Facts) -> str:
@@ -63,9 +67,15 @@ def why_now(facts: Facts) -> str:
 def how_big(facts: Facts) -> str:
     """Posts, people, severity."""
     incident = facts.incident
+    level = f"level {incident.level.value}"
+    if facts.closed:
+        return (
+            f"{_posts(incident.posts)} in all, {_people(incident.authors, 'complained')}. "
+            f"At its worst: severity {incident.peak_severity} of 100, {level}."
+        )
     return (
         f"{_posts(incident.posts)} so far, {_people(incident.authors)}. "
-        f"Severity {incident.severity} of 100, level {incident.level.value}."
+        f"Severity {incident.severity} of 100, {level}."
     )
 
 
@@ -77,10 +87,7 @@ def changed(facts: Facts) -> str:
             note = f" “{facts.note}”" if facts.note else ""
             return f"{facts.by} {verb} at {facts.when(facts.at)}.{note}"
         case Happening.ENDED:
-            return (
-                "Complaints are back to the usual. "
-                f"At its worst: severity {facts.incident.peak_severity} of 100."
-            )
+            return "Complaints are back to the usual."
     again = "It had been closed and has risen again. " if facts.reopened else ""
     return (again + _moved(facts)).strip()
 
@@ -97,7 +104,7 @@ def standing(facts: Facts) -> str:
             return "Snoozed."
         case State.RESOLVED:
             by = f" by {facts.closed_by}" if facts.closed_by else ""
-            return f"Closed{by}." if by else "Over."
+            return f"Closed{by}." if by else "It is over."
 
 
 def advice(facts: Facts) -> str:
@@ -137,8 +144,8 @@ def _posts(number: int) -> str:
     return f"{number:,} post" if number == 1 else f"{number:,} posts"
 
 
-def _people(number: int) -> str:
-    return f"{number:,} {'person' if number == 1 else 'people'} complaining"
+def _people(number: int, do: str = "complaining") -> str:
+    return f"{number:,} {'person' if number == 1 else 'people'} {do}"
 
 
 def _lower(opening: str) -> str:

@@ -9,6 +9,7 @@ from uproar.subject import Subject
 
 MAX_NAME: Final = 60
 MAX_NOTE: Final = 300
+GROWING: Final = frozenset({Happening.OPENED, Happening.GREW, Happening.ROSE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,12 @@ class Facts:
     @property
     def growing(self) -> bool:
         """Whether detection saw it begin or grow; then the title says how many complain."""
-        return self.what in {Happening.OPENED, Happening.GREW, Happening.ROSE}
+        return self.what in GROWING
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return self.incident.state is State.RESOLVED
 
     def when(self, moment: datetime) -> str:
         """Say a moment: the hour, and the day where it is not the day of what happened."""

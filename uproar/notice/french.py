@@ -46,8 +46,10 @@ def headline(facts: Facts) -> str:
     """What the incident is, whatever happened last."""
     incident = facts.incident
     opening = _OPENING[incident.level].format(facts.name)
-    detected = f"détecté à {facts.when(incident.opened_at)}"
-    return f"{opening}{_COLON} {_complainers(incident.authors)}, {detected}"
+    people = f"{_complainers(incident.authors)}, détecté à {facts.when(incident.opened_at)}"
+    if facts.closed:
+        return f"Terminé{_COLON} {_lower(opening)}. {people}"
+    return f"{opening}{_COLON} {people}"
 
 
 def why_now(facts: Facts) -> str:
@@ -71,9 +73,15 @@ def why_now(facts: Facts) -> str:
 def how_big(facts: Facts) -> str:
     """Posts, people, severity."""
     incident = facts.incident
+    level = f"niveau {_LEVEL[incident.level]}"
+    if facts.closed:
+        return (
+            f"{_posts(incident.posts)} en tout, {_complainers(incident.authors)}. "
+            f"Au plus fort{_COLON} gravité {incident.peak_severity} sur 100, {level}."
+        )
     return (
         f"{_posts(incident.posts)} jusqu’ici, {_complainers(incident.authors)}. "
-        f"Gravité {incident.severity} sur 100, niveau {_LEVEL[incident.level]}."
+        f"Gravité {incident.severity} sur 100, {level}."
     )
 
 
@@ -87,10 +95,7 @@ def changed(facts: Facts) -> str:
         case Happening.RESOLVE:
             return f"Clos par {facts.by} à {at}.{note}"
         case Happening.ENDED:
-            return (
-                "Les plaintes sont revenues à leur niveau habituel. "
-                f"Au plus fort{_COLON} gravité {facts.incident.peak_severity} sur 100."
-            )
+            return "Les plaintes sont revenues à leur niveau habituel."
     again = "L’incident était clos et repart. " if facts.reopened else ""
     return (again + _moved(facts)).strip()
 
@@ -105,7 +110,7 @@ def standing(facts: Facts) -> str:
         case State.SNOOZED:
             return "En pause."
         case State.RESOLVED:
-            return f"Clos par {facts.closed_by}." if facts.closed_by else "Terminé."
+            return f"Clos par {facts.closed_by}." if facts.closed_by else "C’est terminé."
 
 
 def advice(facts: Facts) -> str:

@@ -120,13 +120,29 @@ class Webhook:
 
 
 def render(delivery: Delivery) -> dict[str, Any]:
-    """Write the event: the notice, and which delivery of it this is. Texts are not escaped."""
-    data = msgspec.to_builtins(delivery.notice)
-    place = {"episode": delivery.episode, "sequence": delivery.sequence}
+    """
+    Write the event; texts are not escaped for any page.
+
+    ``data`` is an incident as schemas/incident.v1.schema.json has it, and beside it what the notice
+    says in the language of the receiver.
+    """
+    notice = delivery.notice
+    said = msgspec.to_builtins(notice)
+    renamed = {"incident", "state", "why_now", "quotes", "link"}
+    evidence = [quote | {"id": quote.pop("post")} for quote in said["quotes"]]
     return {
         "type": _EVENT[delivery.kind],
-        "timestamp": _written(delivery.notice.at),
-        "data": data | place,
+        "timestamp": _written(notice.at),
+        "data": {
+            "id": notice.incident,
+            "status": notice.state.value,
+            "episode": delivery.episode,
+            "sequence": delivery.sequence,
+            "summary": notice.why_now,
+            "evidence": evidence,
+            "url": notice.link,
+        }
+        | {name: value for name, value in said.items() if name not in renamed},
     }
 
 

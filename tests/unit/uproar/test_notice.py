@@ -158,14 +158,24 @@ def test_a_wave_calms_down_and_ends():
     assert said(a_backlash(), calm).advice.startswith("Keep what you promised")
     told = said(a_backlash(), calm, end)
     assert told.title == "Backlash against Air Quillon is over after 2\u00a0h\u00a010\u00a0min"
-    assert told.changed == ("Complaints are back to the usual. At its worst: severity 60 of 100.")
-    assert (told.standing, told.state) == ("Over.", State.RESOLVED)
+    assert told.changed == "Complaints are back to the usual."
+    assert told.headline == (
+        "Over: backlash against Air Quillon. 40 people complained, detected 12:00 UTC"
+    )
+    assert told.how_big == (
+        "60 posts in all, 40 people complained. At its worst: severity 60 of 100, level alert."
+    )
+    assert (told.standing, told.state) == ("It is over.", State.RESOLVED)
     french = said(a_backlash(), calm, language=Language.FR)
     assert french.title == "Bad buzz contre Air Quillon\u00a0: ça se calme"
     assert french.advice.startswith("Tenez vos promesses")
     french = said(a_backlash(), calm, end, language=Language.FR)
     assert "terminé après 2\u00a0h\u00a010\u00a0min" in french.title
-    assert (french.standing, french.changed[:12]) == ("Terminé.", "Les plaintes")
+    assert (french.standing, french.changed[:12]) == ("C’est terminé.", "Les plaintes")
+    assert french.headline == (
+        "Terminé\u00a0: bad buzz contre Air Quillon. 40 mécontents, détecté à 12:00 UTC"
+    )
+    assert "60 messages en tout" in french.how_big
 
 
 def test_a_wave_that_rises_after_it_was_closed_says_so():

@@ -25,11 +25,13 @@ class Labels(NamedTuple):
     """What stands between the sentences of a notice."""
 
     why_now: str
+    now: str
     how_big: str
     changed: str
     standing: str
     advice: str
-    open: str
+    take: str
+    read: str
     repeated: str
     anew: str
 
@@ -37,21 +39,25 @@ class Labels(NamedTuple):
 _LABELS: Final = {
     Language.EN: Labels(
         why_now="Why now",
+        now="Now",
         how_big="How big",
         changed="What changed",
         standing="Who",
         advice="Answer well",
-        open="Open the incident and take it on",
+        take="Open the incident and take it on",
+        read="Open the incident",
         repeated="This may be a repeat: Slack did not say whether the first one arrived.",
         anew="A new message: an incoming webhook cannot update the earlier one.",
     ),
     Language.FR: Labels(
         why_now="Pourquoi maintenant",
+        now="À présent",
         how_big="Ampleur",
         changed="Ce qui a changé",
         standing="Qui",
         advice="Bien répondre",
-        open="Ouvrir l’incident et s’en charger",
+        take="Ouvrir l’incident et s’en charger",
+        read="Ouvrir l’incident",
         repeated="Peut-être un doublon\u00a0: Slack n’a pas dit si le premier est arrivé.",
         anew="Nouveau message\u00a0: un webhook entrant ne peut pas modifier le précédent.",
     ),
@@ -90,7 +96,8 @@ def render(
     first = anew or kind in {NoticeKind.TRIGGER, NoticeKind.CANARY}
     title = f"{_sign(notice)} {notice.title if first else notice.headline}"
     facts = _facts(notice, labels)
-    link = f"<{_url(notice.link)}|{labels.open}>"
+    label = labels.take if notice.state is State.OPEN else labels.read
+    link = f"<{_url(notice.link)}|{label}>"
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": _cut(title, _HEADER)}},
         *([_section(facts)] if facts else []),
@@ -146,7 +153,7 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def _facts(notice: Notice, labels: Labels) -> str:
     pairs = (
-        (labels.why_now, notice.why_now),
+        (labels.why_now if notice.growing else labels.now, notice.why_now),
         (labels.how_big, notice.how_big),
         (labels.changed, notice.changed),
         (labels.standing, notice.standing),
@@ -182,13 +189,11 @@ def _section(text: str) -> Block:
 
 
 def _sign(notice: Notice) -> str:
-    match notice.state:
-        case State.RESOLVED:
-            return "✅"
-        case State.ACKNOWLEDGED:
-            return "👀"
-        case _:
-            return _SIGN[notice.level]
+    """Say where it stands at the first look; a page is a page also while somebody is on it."""
+    if notice.state is State.RESOLVED:
+        return "✅"
+    taken = notice.state is State.ACKNOWLEDGED and not notice.page
+    return "👀" if taken else _SIGN[notice.level]
 
 
 def _cut(text: str, limit: int) -> str:

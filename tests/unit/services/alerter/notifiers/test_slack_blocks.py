@@ -11,7 +11,7 @@ from services.demo.standins.slack import SlackStandIn
 from tests.build import NOON
 from tests.outbox import a_notice
 from uproar.backlash import Level
-from uproar.incident import State
+from uproar.incident import Happening, State
 from uproar.notice import Language, NoticeKind, Quote
 from uproar.post import PostId
 
@@ -36,7 +36,7 @@ def accepted(message) -> bool:
 
 
 def a_quote(text: str = "lost my bag", url: str | None = "https://a.example/1") -> Quote:
-    return Quote(post=PostId("push:1"), text=text, url=url, created_at=NOON)
+    return Quote(post=PostId("push:1"), text=text, url=url, created_at=NOON, why="")
 
 
 def test_a_trigger_can_be_read_in_five_seconds():
@@ -75,9 +75,26 @@ def test_french_readers_get_french_labels():
     ],
 )
 def test_the_first_sign_says_where_it_stands(state, level, sign):
-    message = render(a_notice(state=state, level=level), NoticeKind.TRIGGER)
+    message = render(a_notice(state=state, level=level, page=False), NoticeKind.TRIGGER)
     assert message.text.startswith(sign)
     assert message.blocks[0]["text"]["text"].startswith(sign)
+
+
+def test_a_page_is_red_even_while_somebody_is_on_it():
+    rise = a_notice(state=State.ACKNOWLEDGED, level=Level.CRISIS)
+    assert reply(rise).text.startswith("🔴")
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_what_is_taken_or_over_asks_nobody_to_take_it_on(language):
+    opened = render(a_notice(language=language), NoticeKind.TRIGGER).blocks[-1]["text"]["text"]
+    for state in (State.ACKNOWLEDGED, State.RESOLVED):
+        notice = a_notice(language=language, state=state, what=Happening.ACKNOWLEDGE)
+        message = render(notice, NoticeKind.ACKNOWLEDGE)
+        link = message.blocks[-1]["text"]["text"]
+        assert opened.startswith(link.removesuffix(">"))
+        assert link != opened
+        assert message.blocks[1]["text"]["text"].startswith(("*Now*  ", "*À présent*  "))
 
 
 def test_a_later_message_says_how_it_stands_and_its_thread_what_happened():

@@ -1,9 +1,10 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import httpx
-import msgspec
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from uproar.errors import Misconfigured
 from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
+SCHEMAS = Path(__file__).resolve().parents[5] / "schemas"
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 OLD = "whsec_" + base64.b64encode(bytes(24)).decode()
@@ -100,8 +102,26 @@ def test_the_event_tells_all_of_the_notice_and_its_place():
     event = render(delivery)
     assert event["type"] == "incident.updated"
     assert event["timestamp"] == "2026-03-02T12:00:00Z"
-    notice = msgspec.to_builtins(delivery.notice)
-    assert event["data"] == notice | {"episode": 1, "sequence": 3}
+    data, notice = event["data"], delivery.notice
+    assert (data["id"], data["status"], data["url"]) == (notice.incident, "open", notice.link)
+    assert (data["episode"], data["sequence"], data["summary"]) == (1, 3, notice.why_now)
+    assert data["evidence"] == [
+        {
+            "id": "push:1",
+            "text": "Air Quillon lost my bag again",
+            "url": "https://example.org/1",
+            "created_at": "2026-03-02T12:00:00Z",
+            "why": "the most negative",
+        }
+    ]
+    for name in ("title", "headline", "how_big", "standing", "advice", "severity", "what"):
+        assert data[name] == getattr(notice, name)
+
+
+@pytest.mark.parametrize("kind", list(NoticeKind))
+def test_the_event_carries_an_incident_as_the_schema_has_it(kind):
+    schema = json.loads((SCHEMAS / "incident.v1.schema.json").read_text())
+    jsonschema.validate(render(a_delivery(kind=kind))["data"], schema)
 
 
 @pytest.mark.parametrize("kind", list(NoticeKind))
