@@ -92,6 +92,31 @@ def test_matching_outruns_a_regular_expression():
     assert naive_per_post / per_post > 100
 
 
+FLOODS = [
+    "a" + "_" * 20_000 + "a",
+    "Air Quillon Target " * 1_000,
+    "#boycotttarget" * 2_000,
+    "#a #b " * 3_000,
+    "'s " * 6_000 + "a" * 16_000,
+    "وبالمدى " * 2_000,
+    "\ufdfa" * 5_000,
+    "Target, target. TARGET " * 800,
+]
+
+
+def test_no_text_costs_more_than_a_few_thousand_posts():
+    matcher = Matcher([a_subject("air-quillon"), a_subject("target"), a_subject("m", name="المدى")])
+    post = "Air Quillon lost my bag and nobody at the desk would talk to us about Target"
+    _, seconds = _timed(lambda: [matcher.match(post) for _ in range(2000)])
+    for flood in FLOODS:
+        _, cost = min(
+            (_timed(lambda text=flood[:16_384]: matcher.match(text)) for _ in range(3)),
+            key=lambda run: run[1],
+        )
+        print(f"\n{flood[:20]!r}: {cost / (seconds / 2000):,.0f} posts", end="")
+        assert cost / (seconds / 2000) < 3_000
+
+
 def _timed(work):
     started = time.process_time()
     result = work()

@@ -97,7 +97,9 @@ def test_a_changelog_has_the_partitions_of_its_topic():
 @pytest.mark.skipif(SHARED is None, reason="the interfaces (../shared) are not here")
 def test_table_and_interfaces_agree():
     text = (SHARED / "reference" / "interfaces.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(uproar\.[\w.]+)` \| ([^|]+) \| ([^|]+) -> ([^|]+) \|", text, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(uproar\.[\w.]+)` \| ([^|]+) \| ([^|]+) -> ([^|]+) \|", text, re.MULTILINE
+    )
     published = {
         name: (key.split(",")[0], "compacted" in key, _rooms(writers), _rooms(readers))
         for name, key, writers, readers in rows

@@ -58,7 +58,7 @@ _ASCII_FOLDED = "".join(_FOLDED[code] for code in range(128))
 _ACCOUNT = re.compile(r"@\w[\w.@-]*")
 _LINK = re.compile(r"https?://\S+")
 _HOST = re.compile(r"www\.\S+")
-_EDGE_UNDERSCORES = re.compile(r"\b_+|_+\b")
+_EDGE_UNDERSCORES = re.compile(r"\b_+|(?<!_)_++\b")
 _APOSTROPHES = "’‘ʼ＇`´"
 # Scripts that put no blanks between words: every character is a word, a name is a row of them.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -156,9 +156,10 @@ def _spaced(text: str) -> str:
 # ------------------------------------------------------------------------ words inside of words
 
 _ARABIC = re.compile("[\u0621-\u064a]")
+_MOST_WORDS = 1000
 _GENITIVES = frozenset({"de", "nl", "sv", "da", "nb", "no"})
 _GENITIVE = re.compile(r"(?<=\w{4})s(?= |$)")
-_PLURAL_POSSESSIVE = re.compile(r"(\w{3,})s'(?!\w)")
+_PLURAL_POSSESSIVE = re.compile(r"(?<!\w)(\w{3,60})s'(?!\w)")
 
 
 def inner_words(text: str, words: str, language: str | None) -> list[str]:
@@ -179,7 +180,7 @@ def inner_words(text: str, words: str, language: str | None) -> list[str]:
     if language in _GENITIVES:
         readings.append(_GENITIVE.sub("", words))
     if not words.isascii() and _ARABIC.search(words):
-        readings += _arabic_readings(words.split())
+        readings += _arabic_readings(words.split()[:_MOST_WORDS])
     return readings
 
 

@@ -17,6 +17,7 @@ German writes every noun with a capital, so there only the first rule holds.
 """
 
 import re
+from functools import lru_cache
 
 from uproar.match.folding import Words, fold, plain, written
 from uproar.match.lexicon import (
@@ -75,7 +76,7 @@ def shouts(words: Words) -> bool:
     return len(long) > 2 and sum(word.isupper() for word in long) > len(long) / 2
 
 
-def names_it(words: Words, first: int, last: int, name: str, language: str | None) -> bool:
+def names_it(words: Words, first: int, last: int, name: str, *, capitals: bool) -> bool:
     """
     Tell whether the words from ``first`` to ``last`` are the name, and not just the words.
 
@@ -84,7 +85,7 @@ def names_it(words: Words, first: int, last: int, name: str, language: str | Non
         first: Place of the first word.
         last: Place of the last word.
         name: As in the watch list.
-        language: Primary subtag; None when unknown.
+        capitals: Whether a capital says anything in this text (:func:`shouts`; not in German).
     """
     before = _Neighbour(words, first - 1, gap=words.gaps[first])
     behind = _Neighbour(words, last + 1, gap=words.gaps[last + 1])
@@ -94,7 +95,7 @@ def names_it(words: Words, first: int, last: int, name: str, language: str | Non
         return True
     if "-" in (before.gap.strip(), behind.gap.strip()) or before.folded in ARTICLES:
         return False
-    if language == "de" or shouts(words) or words.words[first : last + 1] != _as_written(name):
+    if not capitals or words.words[first : last + 1] != _as_written(name):
         return False
     if _starts_sentence(words, first):
         return _speaks_or_is_spoken_to(behind) or _acts(words, last + 1)
@@ -143,5 +144,6 @@ def in_one_breath(words: Words, first: int, last: int, name: str) -> bool:
     return not any(mark in inner and mark not in name for mark in ",;:!?\n")
 
 
+@lru_cache(maxsize=4096)
 def _as_written(name: str) -> list[str]:
     return written(plain(name if name != name.lower() else name.title())).words
