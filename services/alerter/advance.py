@@ -14,9 +14,9 @@ from services.alerter.store.database import Database, Transaction
 from services.alerter.store.incidents import Arrival
 from uproar.backlash import Backlash
 from uproar.incident import Act, Incident, IncidentId, Transition, advance
-from uproar.notice import notice
+from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
-from uproar.routing import Route, receivers
+from uproar.routing import Receiver, Route, receivers
 from uproar.subject import Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
@@ -131,33 +131,38 @@ class Advancer:
     ) -> None:
         """Write the timeline, and a delivery for each receiver that must hear of it."""
         await incidents.write_down(transaction, lines)
-        for line in lines:
-            reached = step.before.level if step.before else None
-            for receiver, kind in receivers(line, step.subject, self._routes, reached=reached):
-                said = notice(
-                    step.after,
-                    line,
-                    subject=step.subject,
-                    url=f"{self._console_url}/incidents/{step.after.id}",
-                    language=receiver.language,
-                    was=step.before,
-                )
-                await deliveries.enqueue(
-                    transaction,
-                    Delivery(
-                        id=DeliveryId(str(ULID.from_datetime(line.at))),
-                        incident=step.after.id,
-                        episode=step.after.episode,
-                        sequence=line.sequence,
-                        receiver=receiver.name,
-                        kind=kind,
-                        notice=said,
-                        created_at=line.at,
-                        deadline=line.at + PAGE_DEADLINE if line.page else None,
-                        accepted_at=arrival.accepted_at,
-                        traceparent=arrival.traceparent,
-                    ),
-                )
+        reached = step.before.level if step.before else None
+        new = [
+            self._delivery(step, line, receiver, kind, arrival)
+            for line in lines
+            for receiver, kind in receivers(line, step.subject, self._routes, reached=reached)
+        ]
+        await deliveries.enqueue(transaction, new)
+
+    def _delivery(
+        self, step: _Step, line: Transition, receiver: Receiver, kind: NoticeKind, arrival: Arrival
+    ) -> Delivery:
+        said = notice(
+            step.after,
+            line,
+            subject=step.subject,
+            url=f"{self._console_url}/incidents/{step.after.id}",
+            language=receiver.language,
+            was=step.before,
+        )
+        return Delivery(
+            id=DeliveryId(str(ULID.from_datetime(line.at))),
+            incident=step.after.id,
+            episode=step.after.episode,
+            sequence=line.sequence,
+            receiver=receiver.name,
+            kind=kind,
+            notice=said,
+            created_at=line.at,
+            deadline=line.at + PAGE_DEADLINE if line.page else None,
+            accepted_at=arrival.accepted_at,
+            traceparent=arrival.traceparent,
+        )
 
 
 async def _subject(transaction: Transaction, subject: SubjectId) -> Subject:

@@ -54,29 +54,33 @@ class Backlog:
 # --------------------------------------------------- inside the transaction of the incident
 
 
-async def enqueue(transaction: Transaction, delivery: Delivery) -> None:
-    """Write a delivery that is due at once."""
-    await transaction.execute(
-        insert(DELIVERIES).values(
-            id=delivery.id,
-            incident=delivery.incident,
-            episode=delivery.episode,
-            sequence=delivery.sequence,
-            receiver=delivery.receiver,
-            kind=delivery.kind.value,
-            priority=delivery.priority,
-            payload=msgspec.to_builtins(delivery.notice),
-            state=State.PENDING.value,
-            attempt=0,
-            next_at=delivery.created_at,
-            fence=0,
-            doubtful=False,
-            deadline=delivery.deadline,
-            created_at=delivery.created_at,
-            accepted_at=delivery.accepted_at,
-            traceparent=delivery.traceparent,
-        )
-    )
+async def enqueue(transaction: Transaction, new: Sequence[Delivery]) -> None:
+    """Write deliveries that are due at once."""
+    if not new:
+        return
+    rows = [
+        {
+            "id": delivery.id,
+            "incident": delivery.incident,
+            "episode": delivery.episode,
+            "sequence": delivery.sequence,
+            "receiver": delivery.receiver,
+            "kind": delivery.kind.value,
+            "priority": delivery.priority,
+            "payload": msgspec.to_builtins(delivery.notice),
+            "state": State.PENDING.value,
+            "attempt": 0,
+            "next_at": delivery.created_at,
+            "fence": 0,
+            "doubtful": False,
+            "deadline": delivery.deadline,
+            "created_at": delivery.created_at,
+            "accepted_at": delivery.accepted_at,
+            "traceparent": delivery.traceparent,
+        }
+        for delivery in new
+    ]
+    await transaction.execute(insert(DELIVERIES), rows)
 
 
 async def redact(transaction: Transaction, incident: str, posts: Collection[str]) -> None:

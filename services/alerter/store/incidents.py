@@ -74,8 +74,7 @@ async def save(transaction: Transaction, incident: Incident) -> None:
 
 async def write_down(transaction: Transaction, lines: Sequence[Transition]) -> None:
     """Add lines to the timeline."""
-    for line in lines:
-        await transaction.execute(insert(TRANSITIONS).values(**_fields(line)))
+    await transaction.execute(insert(TRANSITIONS), [_fields(line) for line in lines])
 
 
 async def remember_event(
@@ -112,8 +111,8 @@ async def add_evidence(
     transaction: Transaction, incident: Incident, evidence: Sequence[Evidence]
 ) -> None:
     """Keep the posts that an event cites; a post cited before moves to the newest ones."""
-    for place, post in enumerate(evidence):
-        row = {
+    rows = {
+        post.id: {
             "incident": incident.id,
             "post": post.id,
             "text": post.text,
@@ -124,10 +123,15 @@ async def add_evidence(
             "sequence": incident.sequence,
             "place": place,
         }
-        statement = insert_into(transaction, EVIDENCE).values(**row)
-        await transaction.execute(
-            statement.on_conflict_do_update(index_elements=["incident", "post"], set_=row)
-        )
+        for place, post in enumerate(evidence)
+    }
+    if not rows:
+        return
+    statement = insert_into(transaction, EVIDENCE).values(list(rows.values()))
+    new = {column.name: statement.excluded[column.name] for column in EVIDENCE.c}
+    await transaction.execute(
+        statement.on_conflict_do_update(index_elements=["incident", "post"], set_=new)
+    )
 
 
 def _row(incident: Incident) -> dict[str, Any]:
