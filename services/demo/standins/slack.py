@@ -12,16 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from services.demo.standins.ledger import Ledger
+from services.demo.standins.slack_limits import SlackRefusal, content, metadata_of
 
 TOKEN: Final = "xoxb-standin-0000000000"  # noqa: S105 - opens nothing
 CHANNEL: Final = "C0STANDIN01"
 HOOK: Final = "T0STANDIN/B0STANDIN/standin-hook"
-_TEXT_LIMIT: Final = 40_000
-_BLOCKS_LIMIT: Final = 11_000  # undocumented; failures were seen from 11,341 on
-
-
-class SlackRefusal(Exception):
-    """What Slack answers ``ok: false`` with."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +68,7 @@ class SlackStandIn:
     def post_message(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """chat.postMessage."""
         channel = self._channel(given)
-        text, blocks = _content(given)
+        text, blocks = content(given)
         thread = given.get("thread_ts")
         if thread is not None and (channel, str(thread)) not in self.messages:
             raise SlackRefusal("thread_not_found")
@@ -82,7 +77,7 @@ class SlackStandIn:
             ts=self._ts(),
             text=text,
             blocks=blocks,
-            metadata=_metadata(given),
+            metadata=metadata_of(given),
             thread_ts=None if thread is None else str(thread),
             broadcast=bool(given.get("reply_broadcast")),
         )
@@ -97,7 +92,7 @@ class SlackStandIn:
         if (channel, ts) not in self.messages:
             raise SlackRefusal("message_not_found")
         posted = self.messages[channel, ts]
-        posted.text, posted.blocks = _content(given)  # without blocks the old ones vanish
+        posted.text, posted.blocks = content(given)  # without blocks the old ones vanish
         posted.edited += 1
         self._write("update", posted, dict(given), effect="changed")
         return {"channel": channel, "ts": ts, "text": posted.text}
@@ -131,7 +126,7 @@ class SlackStandIn:
 
     def hook(self, given: Mapping[str, Any]) -> None:
         """Take a message through the incoming webhook: it can only post."""
-        text, blocks = _content(given)
+        text, blocks = content(given)
         posted = Posted(channel=CHANNEL, ts=self._ts(), text=text, blocks=blocks)
         self.messages[CHANNEL, posted.ts] = posted
         self._write("post", posted, dict(given))
@@ -222,76 +217,6 @@ async def _arguments(request: Request) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise SlackRefusal("invalid_payload")
     return given
-
-
-# ------------------------------------------------------------------------------------ limits
-
-
-def _content(given: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    text, blocks = given.get("text") or "", given.get("blocks") or []
-    if not isinstance(text, str) or not isinstance(blocks, list):
-        raise SlackRefusal("invalid_blocks_format")
-    if not text and not blocks:
-        raise SlackRefusal("no_text")
-    if len(text) > _TEXT_LIMIT:
-        raise SlackRefusal("msg_too_long")
-    if len(blocks) > 50 or not all(_is_block(block) for block in blocks):
-        raise SlackRefusal("invalid_blocks")
-    if sum(_length(block) for block in blocks) > _BLOCKS_LIMIT:
-        raise SlackRefusal("msg_blocks_too_long")
-    return text, blocks
-
-
-def _is_block(block: Any) -> bool:
-    if not isinstance(block, dict):
-        return False
-    match block.get("type"):
-        case "header":
-            return _is_text(block.get("text"), 150, only="plain_text")
-        case "section":
-            fields = block.get("fields", [])
-            told = _is_text(block.get("text"), 3000) if "text" in block else bool(fields)
-            return told and len(fields) <= 10 and all(_is_text(f, 2000) for f in fields)
-        case "context":
-            elements = block.get("elements", [])
-            return 1 <= len(elements) <= 10 and all(_is_text(e, 2000) for e in elements)
-        case "divider":
-            return True
-        case _:
-            return False  # uproar sends nothing else yet
-
-
-def _is_text(text: Any, limit: int, *, only: str | None = None) -> bool:
-    if not isinstance(text, dict) or not isinstance(text.get("text"), str):
-        return False
-    known = (
-        {"type", "text", "verbatim"} if text.get("type") == "mrkdwn" else {"type", "text", "emoji"}
-    )
-    return (
-        text.get("type") in ({only} if only else {"plain_text", "mrkdwn"})
-        and set(text) <= known
-        and 1 <= len(text["text"]) <= limit
-    )
-
-
-def _length(block: Any) -> int:
-    if isinstance(block, dict):
-        return sum(_length(value) for name, value in block.items() if name != "type")
-    if isinstance(block, list):
-        return sum(map(_length, block))
-    return len(block) if isinstance(block, str) else 0
-
-
-def _metadata(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    metadata = given.get("metadata")
-    if metadata is None:
-        return None
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("event_type"), str):
-        raise SlackRefusal("invalid_metadata_format")
-    payload = metadata.get("event_payload")
-    if not isinstance(payload, dict) or any(isinstance(v, dict) for v in payload.values()):
-        raise SlackRefusal("invalid_metadata_schema")
-    return metadata
 
 
 def _shown(message: Posted, *, with_metadata: bool) -> dict[str, Any]:
