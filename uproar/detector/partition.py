@@ -63,6 +63,7 @@ class Detector:
         self._waiting = Waiting(self._policy)
         self._closed_to: int | None = None
         self._newest = -1
+        self._told_again_to = 0
         self._unborn: set[int] = set()
         self._active: set[int] = set()  # heard of in the running five minutes
         self._open: set[int] = set()  # with an open episode
@@ -124,10 +125,9 @@ class Detector:
         if post.own:
             return "own"
         table = self._watches.table
-        counted = (
-            offset <= table["offset"][slot]
-            and minute_of(post.created_at) < table["closed_to"][slot]
-        )
+        minute = minute_of(post.created_at)
+        again = offset <= table["offset"][slot] or minute < self._told_again_to
+        counted = minute < table["closed_to"][slot] and again
         return self._waiting.put(
             post, slot, offset, closed_to=self._closed_to, counted=bool(counted)
         )
@@ -171,7 +171,8 @@ class Detector:
 
         Args:
             rows: The newest of each subject; those of subjects not watched wait for :meth:`watch`.
-            offsets_valid: False after a change of broker: its offsets start afresh.
+            offsets_valid: False after a change of broker: its offsets start afresh. What the rows
+                hold may then come again under other offsets, and is told by its minute alone.
 
         Raises:
             Misconfigured: A row was written by another version of uproar.
@@ -183,6 +184,7 @@ class Detector:
         table = self._watches.table
         if not offsets_valid:
             table["offset"][slots] = -1
+            self._told_again_to = int(table["closed_to"][slots].max(initial=0))
             self._changed |= dict.fromkeys(kept)  # to be kept so: the old offsets mean nothing now
         self._unborn -= {slot for slot in slots if table["bin"][slot] != UNBORN}
         self._active |= {slot for slot in slots if table["bin_posts"][slot]}
