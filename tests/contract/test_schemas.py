@@ -10,6 +10,7 @@ import pytest
 from schemas import generate
 from schemas.compatibility import breaking
 from tests import build
+from tests.outbox import a_delivery
 from tests.shared import ROOT
 from uproar import topics
 from uproar.errors import Malformed
@@ -256,7 +257,7 @@ def test_a_schema_that_holds_itself_is_compared_once():
     assert breaking(tree, other) == ["$.id: was removed"]
 
 
-# ------------------------------------------------------------------------ incidents over REST
+# --------------------------------------------------------------- incidents over REST, webhooks
 
 
 def test_what_the_api_says_of_an_incident_is_one():
@@ -273,3 +274,11 @@ def test_what_the_api_says_of_an_incident_is_one():
     shown = incidents.Incident.model_validate(row)
     validator = jsonschema.Draft202012Validator(schema("incident"))
     assert [e.message for e in validator.iter_errors(shown.model_dump(mode="json"))] == []
+
+
+def test_what_a_webhook_is_told_of_an_incident_is_one():
+    webhook = pytest.importorskip("services.alerter.notifiers.webhook")
+    data = json.loads(json.dumps(webhook.render(a_delivery())))["data"]
+    validator = jsonschema.Draft202012Validator(schema("incident"))
+    assert [e.message for e in validator.iter_errors(data)] == []
+    assert data["status"] in schema("incident")["properties"]["status"]["enum"]

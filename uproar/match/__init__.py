@@ -19,45 +19,34 @@ shipping``); any other one takes the whole text from the subject, its accounts a
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
-from uproar.match.folding import BREAK, Words, fold, folded, inner_words, plain, written
+from uproar.match.folding import BREAK, Words, folded, inner_words, plain, written
 from uproar.match.hashtags import TagReader, squeeze
 from uproar.match.ordinary import guess_language, in_one_breath, is_ordinary, names_it, shouts
-from uproar.subject import Kind, Subject, SubjectId
+from uproar.match.signs import (
+    Role,
+    Sign,
+    account_name,
+    handles_of,
+    primary_subtag,
+    signs_of,
+    spellings,
+)
+from uproar.subject import Subject, SubjectId
 
 _HANDLE = re.compile(r"(?<!\w)@(\w[\w-]*(?:[.@]\w[\w-]*)*)")
 _NEXT_SENTENCE = re.compile(r"\.(?=[A-Z])")
 _MOST_MATCHES = 300  # nobody but a flooder names anybody more often
-_SHORTEST_SQUEEZED = 5
-_SHORTEST_IN_TAG = 4
-
-
-class _Role(Enum):
-    NAME = auto()  # a name or alias: has to prove itself where it is an ordinary word
-    KEYWORD = auto()  # taken as it is
-    COVER = auto()  # excluded: what it overlaps does not count
-    BAN = auto()  # excluded: with it nothing counts but an account
-
-
-class _Sign(NamedTuple):
-    subject: SubjectId
-    role: _Role
-    name: str
-    folded: str
-    doubtful: bool  # an ordinary word in some language
-    languages: frozenset[str]
-    product: bool
 
 
 class _Hit(NamedTuple):
     start: int
     end: int
-    sign: _Sign
+    sign: Sign
     hostile: bool = False  # stands in a hashtag with a word against somebody
 
 
@@ -66,23 +55,23 @@ class Matcher:
 
     def __init__(self, subjects: Iterable[Subject]) -> None:
         """Build the automata: about 3 s for 100,000 names."""
-        signs: dict[str, list[_Sign]] = defaultdict(list)
-        in_tags: dict[str, list[_Sign]] = defaultdict(list)
+        signs: dict[str, list[Sign]] = defaultdict(list)
+        in_tags: dict[str, list[Sign]] = defaultdict(list)
         self._handles: dict[str, set[SubjectId]] = defaultdict(set)
         self._own: dict[str, set[SubjectId]] = defaultdict(set)
         for subject in subjects:
-            for sign in _signs(subject):
+            for sign in signs_of(subject):
                 if sign.name.startswith("@"):
                     continue
                 if not sign.name.startswith("#"):
-                    for spelling in _spellings(sign.name):
+                    for spelling in spellings(sign.name):
                         signs[spelling].append(sign)
                 if squeezed := squeeze(sign.name):
                     in_tags[squeezed].append(sign)
-            for handle in _handles(subject):
+            for handle in handles_of(subject):
                 self._handles[handle].add(subject.id)
             for account in subject.own_accounts:
-                self._own[_account(account)].add(subject.id)
+                self._own[account_name(account)].add(subject.id)
         self._signs, self._in_tags = list(signs.values()), list(in_tags.values())
         self._words = AhoCorasick([f" {spelling} " for spelling in signs])
         self._tags = TagReader(in_tags)
@@ -100,7 +89,7 @@ class Matcher:
         """
         if title:
             text = f"{title}\n{text}"
-        language = _primary(lang) if lang else None
+        language = primary_subtag(lang) if lang else None
         found, banned = self._by_words(text, language)
         if "#" in text or "＃" in text:
             found |= self._by_tags(text, language) - banned
@@ -110,13 +99,13 @@ class Matcher:
 
     def own(self, account: str) -> tuple[SubjectId, ...]:
         """Return the subjects to which an account belongs; ``@`` and case do not count."""
-        return tuple(sorted(self._own.get(_account(account), ())))
+        return tuple(sorted(self._own.get(account_name(account), ())))
 
     def _by_accounts(self, text: str) -> set[SubjectId]:
         found: set[SubjectId] = set()
         for handle in _HANDLE.findall(text):
             for account in {handle, _NEXT_SENTENCE.split(handle)[0], _before_dash(handle)}:
-                found |= self._handles.get(_account(account), set())
+                found |= self._handles.get(account_name(account), set())
         return found
 
     def _by_words(self, text: str, language: str | None) -> tuple[set[SubjectId], set[SubjectId]]:
@@ -133,7 +122,7 @@ class Matcher:
             _Hit(start + 1, end - 1, sign)
             for index, start, end in matches[:_MOST_MATCHES]
             for sign in self._signs[index]
-            if not sign.languages or _speaks(sign, language)
+            if not sign.languages or sign.speaks(language)
         ]
         return _judge(hits, lambda hit: proof.holds(hit, haystack))
 
@@ -144,9 +133,9 @@ class Matcher:
                 _Hit(name.start, name.end, sign, name.hostile)
                 for name in names
                 for sign in self._in_tags[name.name]
-                if name.clear or name.hostile or sign.role is _Role.COVER
+                if name.clear or name.hostile or sign.role is Role.COVER
             ]
-            found |= _judge(hits, lambda hit: hit.hostile or _is_clear(hit.sign, language))[0]
+            found |= _judge(hits, lambda hit: hit.hostile or hit.sign.is_clear_in_tag(language))[0]
         return found
 
 
@@ -167,7 +156,7 @@ class _Proof:
                 return False
         if not sign.doubtful or not is_ordinary(sign.folded, self._given):
             return True
-        if not _speaks(sign, self._language):
+        if not sign.speaks(self._language):
             return False
         if not is_ordinary(sign.folded, self._language):
             return True
@@ -195,12 +184,12 @@ def _judge(
     hits: list[_Hit], holds: Callable[[_Hit], bool]
 ) -> tuple[set[SubjectId], set[SubjectId]]:
     """Return the subjects that stay named, and those from whom the text is taken."""
-    banned = {hit.sign.subject for hit in hits if hit.sign.role is _Role.BAN}
-    covers = [hit for hit in hits if hit.sign.role is _Role.COVER]
+    banned = {hit.sign.subject for hit in hits if hit.sign.role is Role.BAN}
+    covers = [hit for hit in hits if hit.sign.role is Role.COVER]
     names = [
         hit
         for hit in hits
-        if (hit.sign.role is _Role.NAME or hit.sign.role is _Role.KEYWORD)
+        if (hit.sign.role is Role.NAME or hit.sign.role is Role.KEYWORD)
         and hit.sign.subject not in banned
         and not (covers and any(_overlap(hit, cover) for cover in covers))
         and holds(hit)
@@ -225,83 +214,6 @@ def _swallows(other: _Hit, hit: _Hit) -> bool:
     return longer and inside and another and not other.sign.product
 
 
-# ---------------------------------------------------------------------- what is sought for whom
-
-
-def _signs(subject: Subject) -> Iterable[_Sign]:
-    names = dict.fromkeys((subject.name, *subject.aliases))
-    for name in names:
-        yield _sign(subject, _Role.NAME, name)
-    for keyword in dict.fromkeys(subject.keywords):
-        yield _sign(subject, _Role.KEYWORD, keyword)
-    own = [f" {fold(name)} " for name in (*names, *subject.keywords)]
-    for phrase in dict.fromkeys(subject.exclude):
-        inside = f" {fold(phrase)} "
-        covers = any(name in inside for name in own)
-        yield _sign(subject, _Role.COVER if covers else _Role.BAN, phrase)
-
-
-def _sign(subject: Subject, role: _Role, name: str) -> _Sign:
-    limited = () if role is _Role.BAN else subject.languages
-    return _Sign(
-        subject=subject.id,
-        role=role,
-        name=name,
-        folded=(words := fold(name)),
-        doubtful=role is _Role.NAME and is_ordinary(words, None),
-        languages=frozenset(map(_primary, limited)),
-        product=subject.kind is Kind.PRODUCT,
-    )
-
-
-def _spellings(name: str) -> set[str]:
-    """Return the folded ways to write a name."""
-    ways = {name, name.translate(_UMLAUTS)}
-    if "&" in name:
-        ways |= {name.replace("&", mark) for mark in (" & ", " and ", " et ", " und ")}
-    spellings = {fold(way) for way in ways}
-    for spelling in list(spellings):
-        squeezed = spelling.replace(" ", "").replace("_", "")
-        if len(squeezed) >= _SHORTEST_SQUEEZED and not is_ordinary(squeezed, None):
-            spellings.add(squeezed)
-    return spellings - {""}
-
-
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
-
-
-def _handles(subject: Subject) -> set[str]:
-    names = (subject.name, *subject.aliases, *subject.keywords)
-    handles = {*subject.handles, *(name for name in names if name.startswith("@"))}
-    accounts = {_account(handle) for handle in handles}
-    if subject.kind is not Kind.PERSON:  # a namesake's account is not theirs
-        for name in (subject.name, *subject.aliases):
-            squeezed = squeeze(name)
-            if len(squeezed) >= _SHORTEST_IN_TAG and not is_ordinary(fold(name), None):
-                accounts.add(squeezed)
-    return accounts - {""}
-
-
 def _before_dash(handle: str) -> str:
     """Drop ``-rebooked`` from ``@united-rebooked``: only domains may hold a dash."""
     return handle if "." in handle else handle.partition("-")[0]
-
-
-def _account(name: str) -> str:
-    return name.strip().lstrip("@").casefold()
-
-
-def _is_clear(sign: _Sign, language: str | None) -> bool:
-    """Tell whether a name in a tag needs nothing hostile beside it."""
-    if len(squeeze(sign.name)) < _SHORTEST_IN_TAG:
-        return False
-    return not sign.doubtful or not is_ordinary(sign.folded, language)
-
-
-@cache
-def _primary(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].lower()
-
-
-def _speaks(sign: _Sign, language: str | None) -> bool:
-    return not sign.languages or language is None or language in sign.languages
