@@ -86,7 +86,7 @@ def in_sql(database: Database) -> Store:
                 subject = a_subject(incident.subject)
                 await incidents.create(transaction, incident, subject, now=incident.updated_at)
                 known.append(incident)
-            await deliveries.enqueue(transaction, delivery)
+            await deliveries.enqueue(transaction, [delivery])
 
     async def rows() -> list[dict[str, Any]]:
         async with database.reading() as transaction:
@@ -366,7 +366,7 @@ async def test_an_incident_is_told_from_its_page_to_its_end(house: House):
     (alert,) = house.standins.pagerduty.alerts
     assert alert.state is AlertState.RESOLVED
     assert house.slack_texts() == [
-        "✅ Backlash against Air Quillon: 40 people complaining, detected "
+        "✅ Over: backlash against Air Quillon. 40 people complained, detected "
         + house.story["air-quillon"].opened_at.strftime("%Y-%m-%d %H:%M UTC")
         + ". Closed by anna."
     ]
