@@ -67,7 +67,11 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
             score = await _score(settings, health)
             group.create_task(_worker(Agent.SCORE, settings, health, score).run(stop))
         phase.now = None
-        log.info("classifier started", agents=list(settings.agents), port=settings.port)
+        log.info(
+            "classifier started",
+            agents=[str(agent) for agent in settings.agents],
+            port=settings.port,
+        )
 
 
 async def _score(settings: ClassifierSettings, health: Health) -> Score:

@@ -146,7 +146,7 @@ class Worker:
     async def _tick_forever(self, start: asyncio.Future[Any]) -> None:
         await asyncio.wait({start})
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0 if self._joined else 0.2)
             if self._app.crashed:
                 raise RuntimeError("Faust crashed") from self._app.crash_reason
             await self._probe()

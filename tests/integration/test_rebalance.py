@@ -43,17 +43,27 @@ class Stream(threading.Thread):
         self.join()
 
 
-def spawn(topics: Topics, tmp_path, name: str) -> Worker:
-    return Worker(topics, tmp_path / name, tmp_path, snapshot=False, table=TABLE)
+@pytest.fixture
+def spawn(topics, tmp_path):
+    workers: list[Worker] = []
+
+    def start(name: str) -> Worker:
+        spec = {"snapshot": False, "table": TABLE}
+        workers.append(Worker(topics, tmp_path / name, tmp_path, **spec))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
 
 
-def test_nothing_is_lost_when_workers_join_leave_and_die(topics, tmp_path, capsys):
+def test_nothing_is_lost_when_workers_join_leave_and_die(topics, spawn, capsys):
     stream = Stream(topics)
     stream.start()
-    first = spawn(topics, tmp_path, "first")
+    first = spawn("first")
     eventually(lambda: len(topics.values()) > 100, "the first worker at work")
     for farewell in (Worker.stop, Worker.kill):
-        second = spawn(topics, tmp_path, farewell.__name__)
+        second = spawn(farewell.__name__)
         eventually(lambda w=second: w.has_said("partitions taken over"), "the second at work")
         time.sleep(2)
         farewell(second)

@@ -16,11 +16,12 @@ class TestOnFaust(WorkerSuite):
 
 @pytest.mark.kafka
 @pytest.mark.skipif(EMBEDDED, reason="a broker that keeps its records: UPROAR_TEST_BROKER=kafka")
-def test_a_broker_that_dies_and_comes_back_costs_no_record(tmp_path):
+def test_a_broker_that_dies_and_comes_back_costs_no_record(tmp_path, request):
     with cluster() as kafka:
         topics = Topics(kafka.servers)
         topics.send(b"%d" % n for n in range(400))
         worker = Worker(topics, tmp_path / "one", tmp_path, snapshot=False)
+        request.addfinalizer(worker.kill)
         eventually(lambda: len(topics.values()) > 100, "the worker at work")
         kafka.kill()
         eventually(lambda: worker.has_said("Errno 111"), "the loss noticed")
