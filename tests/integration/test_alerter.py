@@ -24,7 +24,7 @@ from services.alerter.settings import AlerterSettings
 from services.alerter.store import history
 from services.broker import Follower, KafkaSettings, ensure_topics
 from services.demo.standins import StandIns
-from tests.broker import Embedded, free_port
+from tests.broker import Embedded, broker, free_port
 from tests.build import a_backlash, a_deletion, a_moment, a_reading, a_source_state, some_evidence
 from tests.databases import migrated, sqlite_url
 from uproar.backlash import Backlash, EpisodeId, Event
@@ -113,6 +113,13 @@ def _config(receivers: StandIns) -> str:
 
 
 @pytest.fixture
+def servers() -> Iterator[str]:
+    """A broker for this test alone: all alerters are of one consumer group, which remembers."""
+    with broker() as its_servers:
+        yield its_servers
+
+
+@pytest.fixture
 async def receivers() -> AsyncIterator[StandIns]:
     async with StandIns() as running:
         yield running
@@ -181,23 +188,23 @@ def texts(receivers: StandIns, service: str) -> list[tuple[str, str]]:
 
 
 async def test_an_event_becomes_a_page_and_a_person_answers_it(
-    tmp_path: Path, embedded: str, receivers: StandIns
+    tmp_path: Path, servers: str, receivers: StandIns
 ):
-    house = House(tmp_path, embedded, receivers)
+    house = House(tmp_path, servers, receivers)
     with running(house):
         await house.begin()
         accepted = wall_clock().isoformat().encode()
         evidence = (some_evidence("push:1", text="they broke my guitar"),)
         await send(
-            embedded,
+            servers,
             BACKLASH,
             b"{not json",
             an_event(evidence=evidence),
             an_event(evidence=evidence),
             headers=[(ACCEPTED_AT, accepted)],
         )
-        await send(embedded, READINGS, a_reading(), a_reading(a_moment(minutes=5)))
-        await send(embedded, SOURCES, a_source_state(reported_at=wall_clock()))
+        await send(servers, READINGS, a_reading(), a_reading(a_moment(minutes=5)))
+        await send(servers, SOURCES, a_source_state(reported_at=wall_clock()))
 
         (incident,) = await house.until(lambda: house.items("/v1/incidents"))
         assert (incident["id"], incident["subject_name"]) == ("e_1", "Air Quillon")
@@ -226,14 +233,14 @@ async def test_an_event_becomes_a_page_and_a_person_answers_it(
             ("acknowledge", "Ada"),
         ]
         assert len(await house.items("/v1/subjects/air-quillon/readings")) == 2
-        assert any("malformed" in reason for reason in await dead_letters(embedded))
+        assert any("malformed" in reason for reason in await dead_letters(servers))
         status = await house.ask("/v1/status")
         assert status["sources"][0]["state"] == "live"
         async with httpx.AsyncClient() as client:
             metrics = (await client.get(f"{house.url}/metrics")).text
         assert "uproar_alerter_post_to_page_seconds_count 3.0" in metrics
 
-        await send(embedded, DELETIONS, a_deletion(id=PostId("push:1")))
+        await send(servers, DELETIONS, a_deletion(id=PostId("push:1")))
 
         async def blanked() -> bool:
             cited = await house.items("/v1/incidents/e_1/evidence")
@@ -244,12 +251,12 @@ async def test_an_event_becomes_a_page_and_a_person_answers_it(
 
 
 async def test_a_change_of_the_watch_list_reaches_its_topic_within_seconds(
-    tmp_path: Path, embedded: str, receivers: StandIns
+    tmp_path: Path, servers: str, receivers: StandIns
 ):
-    house = House(tmp_path, embedded, receivers)
+    house = House(tmp_path, servers, receivers)
     with running(house):
         await house.begin()
-        async with watch_list(embedded) as known:
+        async with watch_list(servers) as known:
 
             async def knows(**names: str | None) -> None:
                 expected = {name.replace("_", "-"): value for name, value in names.items()}
@@ -272,9 +279,9 @@ async def test_a_change_of_the_watch_list_reaches_its_topic_within_seconds(
 async def test_it_answers_and_delivers_with_the_broker_down_also_when_started_so(
     tmp_path: Path, receivers: StandIns
 ):
-    broker = Embedded()
-    broker.port = free_port()  # nobody listens there yet
-    house = House(tmp_path, broker.servers, receivers)
+    tansu = Embedded()
+    tansu.port = free_port()  # nobody listens there yet
+    house = House(tmp_path, tansu.servers, receivers)
     try:
         with running(house):
             await house.begin()
@@ -283,11 +290,11 @@ async def test_it_answers_and_delivers_with_the_broker_down_also_when_started_so
             assert await house.items("/v1/subjects")
             assert (await house.ask("/v1/status"))["status"] == "degraded"
 
-            broker.start()
+            tansu.start()
             await house.until(lambda: fine(house))
-            await send(broker.servers, BACKLASH, an_event())
+            await send(tansu.servers, BACKLASH, an_event())
             await house.until(lambda: house.items("/v1/incidents"))
-            broker.kill()
+            tansu.kill()
 
             assert await house.ask("/v1/incidents/e_1/resolve", "POST")
 
@@ -298,37 +305,37 @@ async def test_it_answers_and_delivers_with_the_broker_down_also_when_started_so
             await house.until(resolved)
             await house.until(lambda: degraded(house))
     finally:
-        broker.kill()
+        tansu.kill()
 
 
 async def test_a_broker_that_forgot_everything_is_told_the_list_and_listened_to(
     tmp_path: Path, receivers: StandIns
 ):
-    broker = Embedded()
-    broker.start()
-    house = House(tmp_path, broker.servers, receivers)
+    tansu = Embedded()
+    tansu.start()
+    house = House(tmp_path, tansu.servers, receivers)
     try:
         with running(house):
             await house.begin()
-            await send_until_heard(broker, house, an_event())
-            broker.kill()
-            broker.start()
+            await send_until_heard(tansu, house, an_event())
+            tansu.kill()
+            tansu.start()
 
-            async with watch_list(broker.servers) as known:
+            async with watch_list(tansu.servers) as known:
 
                 async def told() -> bool:
                     return known.get("air-quillon") == "Air Quillon"
 
                 await house.until(told)
-            await send_until_heard(broker, house, an_event(episode="e_2"))
+            await send_until_heard(tansu, house, an_event(episode="e_2"))
             assert len(await house.items("/v1/incidents")) == 2
     finally:
-        broker.kill()
+        tansu.kill()
 
 
-async def send_until_heard(broker: Embedded, house: House, event: Backlash) -> None:
+async def send_until_heard(tansu: Embedded, house: House, event: Backlash) -> None:
     await house.until(lambda: fine(house))
-    await send(broker.servers, BACKLASH, event)
+    await send(tansu.servers, BACKLASH, event)
     await house.until(lambda: house.ask(f"/v1/incidents/{event.incident}"))
 
 
@@ -343,14 +350,14 @@ async def degraded(house: House) -> bool:
 
 
 async def test_killed_at_once_after_an_event_and_started_again_it_pages_once(
-    tmp_path: Path, embedded: str, receivers: StandIns
+    tmp_path: Path, servers: str, receivers: StandIns
 ):
-    house = House(tmp_path, embedded, receivers)
+    house = House(tmp_path, servers, receivers)
     episodes = [f"e_{uuid4().hex}" for _ in range(5)]
     with running(house):
         await house.begin()
         for episode in episodes:
-            await send(embedded, BACKLASH, an_event(episode=episode))
+            await send(servers, BACKLASH, an_event(episode=episode))
             await asyncio.sleep(0.15)
             await asyncio.to_thread(house.end, signal.SIGKILL)
             house.start()
@@ -372,9 +379,9 @@ async def test_killed_at_once_after_an_event_and_started_again_it_pages_once(
 
 
 async def test_a_crash_between_the_database_and_the_offset_opens_no_second_incident(
-    tmp_path: Path, embedded: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, servers: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("UPROAR_KAFKA_BOOTSTRAP_SERVERS", embedded)
+    monkeypatch.setenv("UPROAR_KAFKA_BOOTSTRAP_SERVERS", servers)
     settings = AlerterSettings.load()
     await asyncio.to_thread(ensure_topics, settings)
     episode = EpisodeId(f"e_{uuid4().hex}")
@@ -405,23 +412,14 @@ async def test_a_crash_between_the_database_and_the_offset_opens_no_second_incid
         async def dies(*_: object) -> None:
             raise RuntimeError("the process dies before the offset is committed")
 
-        await send(embedded, BACKLASH, events[0])
+        await send(servers, BACKLASH, events[0])
         with monkeypatch.context() as patched:
             patched.setattr(AIOKafkaConsumer, "commit", dies)
             with pytest.raises(RuntimeError, match="dies before"):
                 await consume(99)
         assert await lines() == 1
 
-        await send(embedded, BACKLASH, events[1])
+        await send(servers, BACKLASH, events[1])
         await consume(2)
 
         assert await lines() == 2
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
-    """A broker for this file alone: every alerter here is of the one consumer group."""
-    broker = Embedded()
-    broker.start()
-    yield broker.servers
-    broker.kill()
