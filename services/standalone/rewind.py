@@ -3,17 +3,18 @@ Rewind: what a new, empty broker must be given again.
 
 Detection goes on from its snapshot; posts that ingest had passed on since are gone with the broker
 they were in. So ingest forgets that it has taken them: a replay goes on from there, and a push that
-is sent again is taken again.
+is sent again is taken again. It goes back an hour further than that: the authors and texts of that
+hour are remembered outside the snapshot. Detection knows by their minute that it has counted them.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from services.classifier import snapshot
 from services.classifier.detect import FRONTIER
-from services.ingest.cursors import Clock, Cursors
+from services.ingest.cursors import Clock, Cursors, Stream
 from services.ingest.seen import Seen
+from uproar.detector import Policy
 from uproar.post import OLDEST
 from uproar.watermark import Frontier, State
 
@@ -37,29 +38,30 @@ def rewind(folder: Path) -> list[str]:
     if not (folder / INGEST).is_dir():
         return []
     kept = snapshot.read(folder / SNAPSHOT)
-    closed = _closed(kept)
-    said = list(_cursors(folder / INGEST, closed, kept.event_times if kept else {}))
+    closed, needed = _closed(kept), (kept.event_times if kept else {})
+    cursors = Cursors(folder / INGEST)
+    judged = {stream.source: min(closed, needed.get(stream.source, closed)) for stream in cursors}
+    said = [line for stream in cursors if (line := _back(stream, judged[stream.source]))]
+    cursors.save()
     seen = Seen(folder / INGEST)
     try:
-        forgotten = seen.forget_since(min([closed, *(kept.event_times if kept else {}).values()]))
+        seen.forget_since(_earlier(min([closed, *needed.values()])))
     finally:
         seen.close()
-    if forgotten:
-        said.append(f"{forgotten} posts that the former broker took with it may be sent again")
     return said
 
 
-def _cursors(folder: Path, closed: datetime, needed: dict[str, datetime]) -> Iterator[str]:
-    cursors = Cursors(folder)
-    for stream in cursors:
-        back_to = min(closed, needed.get(stream.source, closed))
-        if stream.clock is Clock.WALL or stream.reached is None or stream.reached <= back_to:
-            continue
-        stream.reached = None if back_to <= OLDEST else back_to
+def _back(stream: Stream, judged: datetime) -> str | None:
+    """Take a stream back to what was judged of it; returns what a person should know."""
+    if stream.newest is None or stream.newest < judged:
+        return None  # nothing was on its way
+    since = "its beginning" if judged <= OLDEST else f"{judged:%Y-%m-%d %H:%M}"
+    if stream.clock is Clock.WALL:
+        return f"what was pushed to {stream.source} since {since} was not judged: send it again"
+    stream.reached = None if judged <= OLDEST else _earlier(judged)
+    if stream.state is State.ENDED:
         stream.state = State.BLIND
-        where = f"{back_to:%Y-%m-%d %H:%M}" if stream.reached else "its beginning"
-        yield f"the stream {stream.source} goes on from {where}: replay it again"
-    cursors.save()
+    return f"{stream.source} was not judged since {since}: replay it again, and it goes on there"
 
 
 def _closed(kept: snapshot.Snapshot | None) -> datetime:
@@ -70,6 +72,12 @@ def _closed(kept: snapshot.Snapshot | None) -> datetime:
     if len(rows) < kept.partitions:
         return OLDEST
     limits = [Frontier.load(row).limit or OLDEST for row in rows.values()]
-    return min(
-        limit - timedelta(seconds=limit.second, microseconds=limit.microsecond) for limit in limits
-    )
+    return min(_minute(limit) for limit in limits)
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def _earlier(moment: datetime) -> datetime:
+    return max(OLDEST, moment - Policy().apart)

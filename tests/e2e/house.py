@@ -1,0 +1,221 @@
+"""House: `uproar up` as a user runs it, in a folder and on ports of its own, to be driven by a test."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.alerter import access
+from services.backtest.recorded import Reader
+from services.backtest.run import detect
+from services.classifier import engine
+from services.classifier.score import Scorer
+from services.demo.story import WATCH, story
+from services.process import read_document
+from tests.broker import free_port
+from uproar.backlash import Backlash
+from uproar.subject import watch_list
+
+PATIENCE = 240.0
+"""Seconds until a wait is given up: the machine may be busy with other things."""
+UPROAR = (sys.executable, "-P", "-m", "services.cli")
+T = TypeVar("T")
+
+
+class House:
+    """One installation: its folder, its environment, and the process that runs it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.ports = {name: free_port() for name in ("ingest", "classifier", "alerter")}
+        self.env = {name: value for name, value in os.environ.items() if "UPROAR" not in name}
+        self.env |= {f"UPROAR_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        self.env |= {"UPROAR_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"} | settings
+        self._output = folder / "up.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._key = ""
+
+    # ------------------------------------------------------------------------------ its life
+
+    def start(self) -> None:
+        """Run `uproar up` until it says that it is up."""
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*UPROAR, "up"], cwd=self.folder, env=self.env, stdout=output, stderr=output
+            )
+        begun = self._output.stat().st_size
+        self.wait("uproar up", lambda: b"uproar is up" in self._output.read_bytes()[begun:])
+
+    def stop(self) -> int:
+        """Do what Ctrl-C does; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL, all at once: as when the machine loses power."""
+        for pid in [*self._children().values(), self._process and self._process.pid]:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+
+    def kill_if_alive(self) -> None:
+        """Leave nothing running, whatever happened."""
+        if self._process and self._process.poll() is None:
+            self.kill()
+
+    def kill_service(self, name: str) -> int:
+        """SIGKILL one service, or the embedded broker; returns the process id it had."""
+        pid = self._children()[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def _children(self) -> dict[str, int]:
+        assert self._process is not None
+        pid, found = self._process.pid, {}
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if match := re.search(rb"services\.(\w+)", command):
+                found[match[1].decode()] = int(child)
+            elif b"tansu" in command:
+                found["broker"] = int(child)
+        return found
+
+    @property
+    def output(self) -> str:
+        """What `uproar up` has said."""
+        return self._output.read_text("utf-8", "replace")
+
+    def wait(self, what: str, look: Callable[[], T]) -> T:
+        """Look until there is something; gives up where the house has fallen."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                if found := look():
+                    return found
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        raise AssertionError(f"waited in vain for {what}\n{self.output[-3000:]}")
+
+    # ------------------------------------------------------------------------------ its doors
+
+    def url(self, service: str, path: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}{path}"
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "data" / "ingest.token").read_text()
+
+    def push(self, body: bytes | list[dict[str, Any]], **params: str) -> httpx.Response:
+        """POST /v1/posts."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        address = self.url("ingest", "/v1/posts")
+        return httpx.post(address, params=params, content=content, headers=headers, timeout=60)
+
+    def replay(self, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        """`uproar replay`."""
+        command = [*UPROAR, "replay", str(file), *options]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask the alerter, as an admin."""
+        if not self._key:
+            database = f"sqlite+aiosqlite:///{self.folder / 'data' / 'alerter' / 'uproar.db'}"
+            self._key = access.create(database, "admin", "test")
+        bearer = {"Authorization": f"Bearer {self._key}"}
+        return httpx.request(
+            method, self.url("alerter", path), headers=bearer, timeout=60, **options
+        )
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """Return the items of a list of the API."""
+        answer = self.ask("GET", path)
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    def events(self) -> set[tuple[str, bool]]:
+        """Return id and page of every backlash event that has become a line of a timeline."""
+        return {
+            (line["backlash"], line["page"])
+            for incident in self.items("/v1/incidents?limit=200")
+            for line in self.items(f"/v1/incidents/{incident['id']}/timeline")
+            if line["backlash"]
+        }
+
+    def metric(self, service: str, name: str) -> float:
+        """Return the sum of a metric over its labels."""
+        text = httpx.get(self.url(service, "/metrics"), timeout=60).text
+        families = text_string_to_metric_families(text)
+        return sum(s.value for family in families for s in family.samples if s.name == name)
+
+    def wait_until_judged(self, end: datetime) -> None:
+        """Wait until detection has come to the end of a moment's minute, in every partition."""
+        minute = end.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        name = "uproar_classifier_event_time_timestamp_seconds"
+        self.wait(
+            f"detection to come to {minute}",
+            lambda: self.metric("classifier", name) >= minute.timestamp(),
+        )
+
+
+@contextmanager
+def house(folder: Path, **settings: str) -> Iterator[House]:
+    """Run a house; whatever happens, nothing of it is left running."""
+    built = House(folder, **settings)
+    try:
+        built.start()
+        yield built
+    finally:
+        built.kill_if_alive()
+
+
+# ------------------------------------------------------------------------------------ the posts
+
+
+def short_story(seed: int = 1) -> list[dict[str, Any]]:
+    """Return the last two days of the demo's story, the storm included: enough for a baseline."""
+    told = story(seed)
+    since = told.onset - timedelta(hours=50)
+    return [post for post in told.posts if _time(post) >= since]
+
+
+def _time(post: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(post["created_at"])
+
+
+def end_of(posts: Iterable[dict[str, Any]]) -> datetime:
+    return max(_time(post) for post in posts)
+
+
+def write(file: Path, posts: Iterable[dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(post) + "\n" for post in posts), "utf-8")
+    return file
+
+
+def backtest(file: Path, watch: Path = WATCH) -> list[Backlash]:
+    """Return what `uproar backtest` says of a file."""
+    subjects = watch_list(read_document(watch))
+    scorer = Scorer(engine.load())
+    reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
+    return detect(reader.posts(file, scorer.score, model=scorer.name), subjects).backlash

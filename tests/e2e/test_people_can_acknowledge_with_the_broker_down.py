@@ -1,0 +1,68 @@
+"""Without a broker people still read, acknowledge and are told; also when started without one."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.demo.standins import StandIns
+from services.demo.standins.__main__ import toml
+from services.demo.story import WATCH
+from tests.broker import Embedded
+from tests.e2e.house import House, end_of, house, short_story, write
+
+
+@pytest.fixture
+def standins() -> Iterator[StandIns]:
+    """Stand-ins in a thread of their own, while the test waits for other things."""
+    made, up, over = StandIns(), threading.Event(), threading.Event()
+
+    async def live() -> None:
+        async with made:
+            up.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()))
+    thread.start()
+    assert up.wait(30)
+    yield made
+    over.set()
+    thread.join()
+
+
+def test_an_acknowledgement_reaches_slack_with_the_broker_down(
+    tmp_path: Path, standins: StandIns
+) -> None:
+    config = tmp_path / "uproar.toml"
+    config.write_text(WATCH.read_text("utf-8") + toml(standins), "utf-8")
+    broker = Embedded()
+    broker.start()
+    try:
+        with house(tmp_path, UPROAR_KAFKA_BOOTSTRAP_SERVERS=broker.servers) as home:
+            posts = short_story(seed=7)
+            home.replay(write(tmp_path / "story.jsonl", posts))
+            home.wait_until_judged(end_of(posts))
+            (incident,) = home.wait("an incident", lambda: home.items("/v1/incidents"))
+            home.wait("its page", lambda: _slack(standins, "post"))
+
+            broker.kill()
+            _acknowledge(home, incident["id"])
+            home.wait("Slack to hear of it", lambda: _slack(standins, "Taken on", "test"))
+    finally:
+        broker.kill()
+
+
+def _acknowledge(home: House, incident: str) -> None:
+    done = home.ask("POST", f"/v1/incidents/{incident}/acknowledge", json={"note": "we are on it"})
+    assert done.status_code == 200, done.text
+    assert home.ask("GET", f"/v1/incidents/{incident}").json()["status"] == "acknowledged"
+
+
+def _slack(standins: StandIns, *words: str) -> bool:
+    return any(
+        all(word in f"{m.what} {m.text} {m.body}" for word in words)
+        for m in standins.messages
+        if m.service == "slack"
+    )
