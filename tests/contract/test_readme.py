@@ -12,7 +12,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def variables() -> set[str]:
     found: set[str] = set()
     for file in (ROOT / "services").rglob("*.py"):
-        found |= set(re.findall(r'validation_alias="(UPROAR_\w+)"', file.read_text(encoding="utf-8")))
+        found |= set(
+            re.findall(r'validation_alias="(UPROAR_\w+)"', file.read_text(encoding="utf-8"))
+        )
     return found
 
 
@@ -25,7 +27,9 @@ def test_every_variable_of_the_table_exists():
     assert set(re.findall(r"`(UPROAR_[A-Z_]+)`", README)) <= variables()
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:tests|services|uproar|deploy|docs)/[\w./]+)`", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:tests|services|uproar|deploy|docs)/[\w./]+)`", README)))
+)
 def test_every_file_it_names_is_there(path):
     assert (ROOT / path).exists()
 
