@@ -180,7 +180,7 @@ class Detect:
         silent = self._silent(part)
         # In a thread: a jump of days takes seconds, and /live and heartbeats must go on meanwhile.
         closed = await asyncio.to_thread(self._work, part, changes, silent, values)
-        self._tell(part, closed)
+        self._tell(part)
         rows = {subject.encode(): row for subject, row in part.detector.changed_rows().items()}
         if (row := part.frontier.dump()) != part.row:
             rows[FRONTIER] = part.row = row
@@ -262,9 +262,7 @@ class Detect:
             and ((state := states[name]) is None or state.state is State.LIVE)
         )
 
-    def _tell(self, part: _Part, closed: Sequence[Record]) -> None:
-        if closed:
-            log.debug("closed", records=len(closed))
+    def _tell(self, part: _Part) -> None:
         for reason, count in (part.detector.dropped - part.dropped).items():
             metrics.DROPPED.labels(reason).inc(count)
         part.dropped = Counter(part.detector.dropped)
