@@ -35,9 +35,7 @@ def logs(draw: st.DrawFn) -> Log:
         at = NOON + timedelta(seconds=second)
         for number, records in enumerate(log):
             records.append(
-                a_watermark(
-                    at, source=source, state=state, partition=number, partitions=partitions
-                )
+                a_watermark(at, source=source, state=state, partition=number, partitions=partitions)
             )
 
     names = SOURCES[: draw(st.integers(1, 3))]
@@ -87,7 +85,9 @@ def closed_minutes(log: Log, order: list[int]) -> tuple[dict[datetime, list[str]
 
 
 @given(log=logs(), data=st.data())
-def test_any_interleaving_closes_the_same_minutes_with_the_same_posts(log: Log, data: st.DataObject):
+def test_any_interleaving_closes_the_same_minutes_with_the_same_posts(
+    log: Log, data: st.DataObject
+):
     order = st.lists(st.integers(0, len(log) - 1), max_size=150)
     first, one = closed_minutes(log, [])
     second, other = closed_minutes(log, data.draw(order))

@@ -86,7 +86,13 @@ def test_a_document_is_read_by_its_suffix(tmp_path, name, text):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("a.toml", "x = "), ("a.json", "{"), ("a.yaml", "a: [b"), ("b.json", "[1]"), ("c.json", "[" * 99999)],
+    [
+        ("a.toml", "x = "),
+        ("a.json", "{"),
+        ("a.yaml", "a: [b"),
+        ("b.json", "[1]"),
+        ("c.json", "[" * 99999),
+    ],
 )
 def test_a_broken_document_is_malformed_and_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)
@@ -123,7 +129,13 @@ def test_the_all_zero_trace_is_no_trace():
 
 @pytest.mark.parametrize(
     "secret",
-    ["xoxb-12-ab", "whsec_abc=", "Bearer s3cr3t", "https://hooks.slack.com/services/T/B/x", "token=s3cr3t"],
+    [
+        "xoxb-12-ab",
+        "whsec_abc=",
+        "Bearer s3cr3t",
+        "https://hooks.slack.com/services/T/B/x",
+        "token=s3cr3t",
+    ],
 )
 def test_secrets_are_taken_out_of_logs(secret):
     shown = _redact(None, "info", {"event": f"sent with {secret} now", "n": 1})

@@ -26,14 +26,22 @@ def run(*lines: bytes, batch: int = 2) -> list[dict]:
 
 
 def test_answers_come_in_the_order_of_the_posts():
-    answers = run(*(json.dumps({"id": n, "text": "x" * n, "lang": "fr"}).encode() for n in range(1, 8)))
+    answers = run(
+        *(json.dumps({"id": n, "text": "x" * n, "lang": "fr"}).encode() for n in range(1, 8))
+    )
     assert [a["id"] for a in answers] == list(range(1, 8))
     assert [a["scores"]["negative"] for a in answers] == [n / 100 for n in range(1, 8)]
     assert answers[0]["lang"] == "fr"
 
 
 def test_a_broken_line_gets_an_error_and_nothing_else_is_lost():
-    answers = run(b'{"id":"a","text":"x"}', b"nope", b'{"id":"b"}', b'{"id":"c","text":3}', b'{"id":"d","text":"yy"}')
+    answers = run(
+        b'{"id":"a","text":"x"}',
+        b"nope",
+        b'{"id":"b"}',
+        b'{"id":"c","text":3}',
+        b'{"id":"d","text":"yy"}',
+    )
     assert [a["id"] for a in answers] == ["a", None, "b", "c", "d"]
     assert ["error" in a for a in answers] == [False, True, True, True, False]
     assert answers[4]["scores"]["negative"] == 0.02
