@@ -26,9 +26,10 @@ from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH, Story, minute_of, story
 from services.ingest.replay import replay
-from services.process import Exit, logs, run
+from services.process import Exit, run
 from services.standalone.plan import Plan, where_to_push
 from services.standalone.run import Standalone
+from services.standalone.up import quieten
 from uproar.errors import Unavailable, UproarError
 
 START_SECONDS = 300.0
@@ -76,7 +77,7 @@ async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool)
     async with StandIns() as standins:
         before, after = _write(told, standins)
         plan = Plan.load()
-        logs("demo", plan.ingest.model_copy(update={"log_level": "error"}))
+        quieten("demo", plan)
         async with _running(plan, console, stop):
             database = plan.alerter.database_url
             key = await asyncio.to_thread(access.create, database, "viewer", "demo")

@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 MAX_LOG_BYTES = 10 * 1024**2
 MAX_LINE_BYTES = 256 * 1024
+REPEAT_SECONDS = 30.0
 LOUD = frozenset({"warning", "error", "critical"})
 
 Say = Callable[[str], None]
@@ -30,6 +32,8 @@ class Child:
         self.name = name
         self.complaint = ""
         self._env, self._log, self._say = env, logs / f"{name}.log", say
+        self._logs = False
+        self._said: dict[str, float] = {}
         self._process: Process | None = None
         self._forwarding: asyncio.Task[None] | None = None
 
@@ -96,11 +100,22 @@ class Child:
             event = json.loads(text)
         except ValueError:
             event = None
-        if not isinstance(event, dict):  # a traceback from before the log was set up
-            self.complaint = text[:500]
-            self._say(f"{self.name}: {text[:500]}")
-        elif event.get("level") in LOUD:
+        if not isinstance(event, dict):
+            if not self._logs:  # a traceback from before the log was set up
+                self.complaint = text[:500]
+                self._say(f"{self.name}: {text[:500]}")
+            return
+        self._logs = True
+        if event.get("level") in LOUD and "room" in event:  # not the chatter of the clients
             self.complaint = short(event)
+            self._complain()
+
+    def _complain(self) -> None:
+        """Say it, unless the same was said a moment ago."""
+        now = time.monotonic()
+        if now - self._said.get(self.complaint, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            self._said = {text: at for text, at in self._said.items() if now - at < REPEAT_SECONDS}
+            self._said[self.complaint] = now
             self._say(f"{self.name}: {self.complaint}")
 
 

@@ -119,6 +119,8 @@ class Standalone:
                 await asyncio.sleep(1)
         for up in self._up.values():
             await up.wait()
+        if self.ready.is_set():
+            self._say("everything is ready again")
         self.ready.set()
 
     async def _end_of_life(self, stop: asyncio.Event, broker: Broker | None) -> None:

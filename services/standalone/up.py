@@ -1,6 +1,7 @@
 """`uproar up`: the whole product on this machine, until Ctrl-C."""
 
 import asyncio
+import logging
 import sys
 from datetime import timedelta
 
@@ -31,8 +32,7 @@ def up() -> int:
     """
     plan = Plan.load()
     watched = plan.watched()
-    level = "debug" if plan.ingest.log_level == "debug" else "error"  # the services speak for us
-    logs("up", plan.ingest.model_copy(update={"log_level": level}))
+    quieten("up", plan)
     failed: list[UproarError] = []
 
     async def main(stop: asyncio.Event) -> None:
@@ -52,6 +52,14 @@ def up() -> int:
     if code == Exit.OK:
         say("stopped")
     return code
+
+
+def quieten(name: str, plan: Plan) -> None:
+    """Log only errors: the services have logs of their own, and what matters is said."""
+    loud = plan.ingest.log_level == "debug"
+    logs(name, plan.ingest.model_copy(update={"log_level": "debug" if loud else "error"}))
+    if not loud:  # while a broker is away its client has ten errors a second
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 async def _welcome(house: Standalone, plan: Plan, watched: int) -> None:

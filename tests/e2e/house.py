@@ -27,7 +27,7 @@ from tests.broker import free_port
 from uproar.backlash import Backlash
 from uproar.subject import watch_list
 
-PATIENCE = 240.0
+PATIENCE = 120.0
 """Seconds until a wait is given up: the machine may be busy with other things."""
 UPROAR = (sys.executable, "-P", "-m", "services.cli")
 T = TypeVar("T")
@@ -48,14 +48,15 @@ class House:
 
     # ------------------------------------------------------------------------------ its life
 
-    def start(self) -> None:
-        """Run `uproar up` until it says that it is up."""
+    def start(self, *, until: str = "uproar is up") -> None:
+        """Run `uproar up` until it says that it is up, or whatever it is to say."""
+        begun = self._output.stat().st_size if self._output.exists() else 0
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [*UPROAR, "up"], cwd=self.folder, env=self.env, stdout=output, stderr=output
             )
-        begun = self._output.stat().st_size
-        self.wait("uproar up", lambda: b"uproar is up" in self._output.read_bytes()[begun:])
+        self.wait(until, lambda: until.encode() in self._output.read_bytes()[begun:])
+        self.wait("the alerter", lambda: httpx.get(self.url("alerter", "/live")).is_success)
 
     def stop(self) -> int:
         """Do what Ctrl-C does; returns the exit code."""

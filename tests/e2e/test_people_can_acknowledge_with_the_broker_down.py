@@ -49,7 +49,14 @@ def test_an_acknowledgement_reaches_slack_with_the_broker_down(
 
             broker.kill()
             _acknowledge(home, incident["id"])
-            home.wait("Slack to hear of it", lambda: _slack(standins, "Taken on", "test"))
+            home.wait("Slack to hear of it", lambda: _slack(standins, "reply", "test is on it"))
+            assert home.stop() == 0
+
+            home.start(until="waiting for the broker")
+            assert home.ask("GET", "/v1/status").json()["status"] == "degraded"
+            resolved = home.ask("POST", f"/v1/incidents/{incident['id']}/resolve")
+            assert resolved.status_code == 200, resolved.text
+            home.wait("Slack to hear of it", lambda: _slack(standins, "reply", "test closed it"))
     finally:
         broker.kill()
 
