@@ -295,13 +295,13 @@ async def _services(plan: Plan) -> list[Finding]:
 async def _service(http: httpx.AsyncClient, name: str, address: str) -> Finding:
     try:
         body = (await http.get(f"{address}/ready")).json()
-        lacking: dict[str, str] = {**body.get("problems", {}), **body.get("degraded", {})}
+        ready, lacking = body["ready"], {**body.get("problems", {}), **body.get("degraded", {})}
     except httpx.TransportError:
         return Finding(name, State.NOTE, f"does not run at {address}")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError, KeyError):
         says = f"what answers at {address} is not uproar"
         return Finding(name, State.WRONG, says, f"set UPROAR_{name.upper()}_PORT")
-    if not lacking:
+    if ready and not lacking:
         return Finding(name, State.OK, f"ready at {address}")
     says = "; ".join(f"{part}: {why}" for part, why in lacking.items())
     return Finding(name, State.WRONG, f"not ready: {says}", "see its log")
