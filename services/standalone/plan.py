@@ -117,6 +117,7 @@ class Plan:
         if self.ingest.token is not None:
             return None
         path = token_path(self.folder)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileExistsError):
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(file, "w", encoding="ascii") as out:
