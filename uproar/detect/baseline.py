@@ -41,7 +41,7 @@ def advance(w: Table, to: Array, policy: Policy) -> None:
     while len(behind):
         silent = ~(w["hours_all"][behind].any(axis=1) | w["hours_negative"][behind].any(axis=1))
         if silent.any():
-            _skip(w, behind[silent], (last - hour)[behind[silent]], policy)
+            _skip(w, behind[silent], hour[behind[silent]], last[behind[silent]], policy)
             behind = behind[~silent]
         if len(behind):
             hour[behind] += 1
@@ -57,16 +57,18 @@ def frozen(w: Table, minute: Array, policy: Policy) -> Array:
     return np.asarray((w["level"] > 0) & (open_for < policy.freeze.total_seconds() / 60))
 
 
-def _skip(w: Table, rows: Array, hours: Array, policy: Policy) -> None:
+def _skip(w: Table, rows: Array, hour: Array, last: Array, policy: Policy) -> None:
     """Let hours without a post pass behind a day without one: they dilute, and nothing else."""
-    known = w["known"][rows].astype(np.int64)
+    known, hours = w["known"][rows].astype(np.int64), last - hour
     leaving = np.minimum(hours, HOURS)
     learnt = np.bitwise_count(known >> (HOURS - leaving)) + np.maximum(hours - HOURS, 0)
     kept = policy.fade**learnt
     w["negative"][rows] *= kept
     w["all"][rows] *= kept
     w["exposure"][rows] = w["exposure"][rows] * kept + (1 - kept) / (1 - policy.fade)
-    w["known"][rows] = (known << leaving | ((1 << leaving) - 1)) & _ALL_HOURS
+    # A row with an open episode is advanced hour by hour: what holds for the first holds for all.
+    usual = np.where(frozen(w[rows], (hour + 1) * 60, policy), 0, (1 << leaving) - 1)
+    w["known"][rows] = (known << leaving | usual) & _ALL_HOURS
 
 
 def _enter(w: Table, hour: Array, policy: Policy) -> None:
@@ -107,12 +109,14 @@ def _learn(w: Table, place: Array, policy: Policy) -> None:
 def _next_season(w: Table, place: Array, posts: Array, policy: Policy) -> Array:
     """Move the factor of an hour of day towards what that hour had, compared with its day."""
     known = (w["known"][:, None] >> np.arange(HOURS)) & 1
+    ring = np.take_along_axis(w["hours_all"], (place[:, None] - 1 - np.arange(HOURS)) % HOURS, 1)
     hours = known.sum(axis=1) + w["exposure"]
-    mean = (w["all"] + w["hours_all"].sum(axis=1)) / np.maximum(hours, 1.0)
+    mean = (w["all"] + (ring * known).sum(axis=1)) / np.maximum(hours, 1.0)
     ratio = (posts + policy.season_prior) / (mean + policy.season_prior)
     ratio = np.clip(ratio, _LEAST_SEASON, _MOST_SEASON)
     before = w["season"][np.arange(len(w)), place].astype(np.float64)
-    return np.where(before == 0, (1 + ratio) / 2, before + policy.season_rate * (ratio - before))
+    after: Array = before + policy.season_rate * (ratio - before)
+    return np.asarray(np.where(before == 0, (1 + ratio) / 2, after), np.float64)
 
 
 def _season(stored: Array) -> Array:

@@ -86,6 +86,7 @@ def step(
             level=change.level,
             subsided=False,
             announced=episode.size,
+            quiet=0,
             sequence=episode.sequence + 1,
         )
         return grown, change

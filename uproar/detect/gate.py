@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from uproar.detect.baseline import Array
-from uproar.detect.policy import Policy
+from uproar.detect.policy import CONTEXT, Policy
 from uproar.detect.scan import Scan
 
 
@@ -55,9 +55,13 @@ def judge(scanned: Scan, policy: Policy) -> Verdicts:
     noise = np.sqrt(expected * (1 - usual.share) + (0.1 * posts) ** 2 + 1e-9)
     share = negative >= expected - policy.below * noise
     beyond = np.maximum(posts - usual.posts, 1e-9)
-    excess = (negative - usual.negative) >= policy.excess_share * beyond
+    excess = negative - usual.negative
+    enough = excess >= policy.excess_share * beyond
+    # A few minutes of happy talk may be angry by chance: six hours of it are not.
+    mostly = excess - 0.5 * np.sqrt(beyond) >= policy.mostly * beyond
+    excess_passes = (enough & enough[:, CONTEXT]) | mostly
     highest = (scanned.authors[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
-    return Verdicts(share=share, excess=excess, highest=highest)
+    return Verdicts(share=share, excess=excess_passes, highest=highest)
 
 
 def verdicts_in_words(verdicts: Verdicts, row: int, window: int, level: int) -> dict[str, str]:

@@ -20,6 +20,8 @@ SPAN: Final = np.array([10, 15, 60, 360, 1440])  # minutes
 BINS_OF: Final = np.array([2, 3, BINS])
 HOURS_OF: Final = np.array([6, HOURS])
 BIN_WINDOWS: Final = len(BINS_OF)
+CONTEXT: Final = np.array([3, 3, 3, 3, 4])
+"""The window in which the posts beyond the usual must be negative too."""
 BEFORE: Final = np.array([2, 2, 2, 6, 24])
 """The baseline of a window is what happened at least so many hours ago: before the window."""
 
@@ -44,6 +46,8 @@ class Policy:
         share_prior: Posts that belief is worth.
         below: Standard deviations under its usual share at which a share is too low.
         excess_share: Least share of negative posts among those beyond the usual.
+            In the last six hours too: in a few minutes of happy talk chance may put so many.
+        mostly: From this share on, less one standard deviation, the last six hours do not matter.
         authors: Distinct authors of negative posts a level needs at least, by level.
         negative: Probability from which the author of a post counts as an author of a negative one.
         apart: An author, and a copy, counts again when it was silent for so long.
@@ -69,6 +73,7 @@ class Policy:
     share_prior: float = 10.0
     below: float = 1.64
     excess_share: float = 0.35
+    mostly: float = 0.65
     authors: tuple[int, int, int] = (3, 4, 6)
     negative: float = 0.5
     apart: timedelta = timedelta(minutes=60)
@@ -78,7 +83,7 @@ class Policy:
     quiet: float = 0.25
     subsiding: timedelta = timedelta(hours=1)
     calm: timedelta = timedelta(hours=6)
-    freeze: timedelta = timedelta(days=7)
+    freeze: timedelta = timedelta(days=3)
     waiting_evidence: int = 32
     memory: int = 2_000_000
 

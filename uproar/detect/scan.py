@@ -68,15 +68,16 @@ def surprise(count: Array, mean: Array, size: Array) -> Array:
     Returns:
         -log10 P(N >= count), 0 where the count is about the mean or less, at most CEILING.
     """
-    x = np.where(count - 0.5 > mean, count - 0.5, mean * 2)
+    whole = np.maximum(count, 1.0)  # less than one post is that part of one
+    part = np.clip((count - mean) / np.maximum(whole - mean, 1e-9), 0.0, 1.0)
+    x = np.where(whole - 0.5 > mean, whole - 0.5, mean * 2)
     tilt = np.log(x * (mean + size) / (mean * (x + size)))
     deviance = x * np.log(x / mean) - (x + size) * np.log((x + size) / (mean + size))
     root = np.sqrt(2 * np.maximum(deviance, 1e-12))
-    more = (count - 0.5 > mean) & (
-        root > 0.01
-    )  # closer, the formula is 0/0, and nothing is strange
-    z = root + np.log(2 * np.sinh(tilt / 2) * np.sqrt(x * (x + size) / size) / root) / root
-    z = np.maximum(z, 0.0)
+    # Closer to the mean the formula is 0/0, and nothing is strange.
+    more = (whole - 0.5 > mean) & (root > 0.01)
+    lattice = np.maximum(2 * np.sinh(tilt / 2), 1e-12) * np.sqrt(x * (x + size) / size)
+    z = np.maximum(root + np.log(lattice / root) / root, 0.0)
     # -ln of the normal tail beyond z (Sampford's bound, within 1 % from z = 1 on)
     tail = z * z / 2 + 0.5 * np.log(2 * np.pi) - np.log(4 / (3 * z + np.sqrt(z * z + 8)))
-    return np.where(more, np.minimum(tail / np.log(10), CEILING), 0.0)
+    return np.where(more, np.minimum(part * tail / np.log(10), CEILING), 0.0)
