@@ -53,23 +53,31 @@ def main(seed: int, *, keep: bool = False) -> int:
 
     Raises:
         Misconfigured, Unavailable: It could not run at all.
+        KeyboardInterrupt: A signal came; everything has ended.
     """
     console = Console(highlight=False)
-    ended: list[bool | UproarError] = []
+    ended: list[bool | UproarError | Interrupted] = []
 
     async def demo(stop: asyncio.Event) -> None:
         try:
             ended.append(await _demo(console, seed, stop, keep=keep))
-        except UproarError as error:
+        except (UproarError, Interrupted) as error:
             ended.append(error)
 
     with _own_settings() as folder:
         code = run(demo, grace=timedelta(minutes=2))
-        if code != Exit.OK or not ended or ended[0] is not True:
+        what = ended[0] if ended else False
+        if isinstance(what, Interrupted):
+            raise KeyboardInterrupt
+        if code != Exit.OK or what is not True:
             _tell_where_the_logs_are(console, folder)
-    if ended and isinstance(ended[0], UproarError):
-        raise ended[0]
-    return code or (0 if ended == [True] else 1)
+    if isinstance(what, UproarError):
+        raise what
+    return code or (0 if what else 1)
+
+
+class Interrupted(Exception):
+    """Somebody does not want to see the rest."""
 
 
 async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool) -> bool:
@@ -115,7 +123,13 @@ def _own_settings() -> Iterator[Path]:
     os.environ.update({f"UPROAR_{name}_PORT": str(port) for name, port in ports.items()})
     os.environ["UPROAR_DATA_DIR"] = str(folder / "data")
     os.environ["UPROAR_CONFIG"] = str(folder / "uproar.toml")
-    yield folder
+    try:
+        yield folder
+    finally:
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
     if not (folder / "failed").exists():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -172,13 +186,13 @@ async def _running(plan: Plan, console: Console, stop: asyncio.Event) -> AsyncIt
         if living.done():
             living.result()
         if not ready.done():
-            raise Unavailable("interrupted" if stop.is_set() else "the services do not get ready")
+            raise Interrupted if stop.is_set() else Unavailable("the services do not get ready")
         stopping.add_done_callback(interrupt)
         yield
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-        raise Unavailable("interrupted") from None
+        raise Interrupted from None
     finally:
         stopping.cancel()
         over.set()
