@@ -87,7 +87,10 @@ class House:
         assert self._process is not None
         pid, found = self._process.pid, {}
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            try:
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue  # it has just ended
             if match := re.search(rb"services\.(\w+)", command):
                 found[match[1].decode()] = int(child)
             elif b"tansu" in command:

@@ -26,7 +26,7 @@ def test_after_a_stop_the_storm_is_judged_by_the_calm_of_before(tmp_path: Path) 
 
 
 def test_what_a_power_cut_took_comes_again_with_the_replay(tmp_path: Path) -> None:
-    posts = short_story(seed=5)
+    posts = story(5).posts
     file = write(tmp_path / "story.jsonl", posts)
     expected = {(event.id, event.page) for event in backtest(file)}
 

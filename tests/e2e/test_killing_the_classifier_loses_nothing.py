@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from services.demo.story import WATCH
-from tests.e2e.house import backtest, end_of, house, short_story, write
+from services.demo.story import WATCH, story
+from tests.e2e.house import backtest, end_of, house, write
 
 
 def test_a_classifier_killed_in_mid_replay_says_what_the_backtest_says(tmp_path: Path) -> None:
-    posts = short_story(seed=3)
+    posts = story(3).posts
     file = write(tmp_path / "story.jsonl", posts)
     expected = {(event.id, event.page) for event in backtest(file)}
     assert any(page for _, page in expected)
