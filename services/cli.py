@@ -365,6 +365,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one for each way to end
     try:
         cli.main(arguments, prog_name="uproar", standalone_mode=False)
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # click makes an exit code of it
+            return 0
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except click.exceptions.Exit as end:
         return end.exit_code
