@@ -62,7 +62,7 @@ arch: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 4
 
 unit: $(VENV)/.dev
-	@$(PYTEST) -q -n 2 tests/unit tests/property tests/contract
+	@$(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit tests/property tests/contract
 
 integration: $(VENV)/.dev ## real broker, model, database, HTTP
 	@$(PYTEST) -q -p no:randomly tests/integration
