@@ -16,7 +16,7 @@ KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 .PHONY: help demo up test check lint types arch unit integration e2e bench deploy-check install format clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # ---------------------------------------------------------------------------------------- set-up
 $(VENV)/bin/python:
