@@ -183,7 +183,7 @@ def logs(service: str, settings: Settings) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a cached logger outlives its stream
     )
     structlog.contextvars.bind_contextvars(service=service)
 

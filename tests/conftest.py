@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.broker import broker
 
@@ -20,3 +21,11 @@ def bootstrap_servers() -> Iterator[str]:
     """A broker for the whole session (of each xdist worker): make topics or keys of your own."""
     with broker() as servers:
         yield servers
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """structlog is configured for the whole process: no test may leave its stream to the next."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
