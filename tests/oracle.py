@@ -149,14 +149,14 @@ class Oracle:
         rate = self.policy.season_rate
         moved = (1 + ratio) / 2 if before is None else before + rate * (ratio - before)
         self.season[hour % 24] = struct.unpack("e", struct.pack("e", moved))[0]  # as it is stored
-        self.n = self.n * fade + negative / season
-        self.all = self.all * fade + posts / season
-        self.exposure = self.exposure * fade + 1
+        self.n = self.n * fade + negative
+        self.all = self.all * fade + posts
+        self.exposure = self.exposure * fade + season
 
     def _ratio(self, posts: float) -> float:
         day = range(self.hour - 23, self.hour + 1)
         known = [hour for hour in day if self._knows(hour)]
-        hours = len(known) + self.exposure
+        hours = sum(self.season.get(hour % 24, 1.0) for hour in known) + self.exposure
         heard = self.all + sum(self._hour_sum(hour)[1] for hour in known)
         prior = self.policy.season_prior
         ratio = (posts + prior) / (heard / max(hours, 1) + prior)
@@ -182,7 +182,7 @@ class Oracle:
             if self.exposure >= 24:
                 negative = min(negative, self._most((self.n + 0.5) / self.exposure * season))
                 posts = min(posts, self._most((self.all + 0.5) / self.exposure * season))
-            n, all_, hours = n + negative / season, all_ + posts / season, hours + 1
+            n, all_, hours = n + negative, all_ + posts, hours + season
         return n, all_, hours
 
     # -------------------------------------------------------------------------------- judging
@@ -246,7 +246,8 @@ class Oracle:
             + policy.drift
         )
         mean = level * worth
-        known = hours >= max(policy.learning, MINUTES[number] / 60)
+        needed = policy.learning if all_ > 0 else policy.silence
+        known = hours >= max(needed, MINUTES[number] / 60)
         statistic = surprise(negative, mean, 1 / variance) if known else 0.0
         share = (policy.share * policy.share_prior + n) / (policy.share_prior + all_)
         expected = posts * share

@@ -38,10 +38,10 @@ WATCH: Final = np.dtype(
         ("hours_negative", "<f4", (HOURS,)),
         ("hours_all", "<f4", (HOURS,)),
         ("known", "<u4"),  # bit j: the hour j hours ago counts for the baseline
-        # The baseline: hours older than the rings, without their hour of day, fading.
+        # The baseline: hours older than the rings, fading.
         ("negative", "<f4"),
         ("all", "<f4"),
-        ("exposure", "<f4"),  # hours behind `negative` and `all`, fading alike
+        ("exposure", "<f4"),  # usual hours behind these two; a busy hour of day counts for more
         ("spread", "<f4"),  # overdispersion of an hour: numerator and denominator
         ("spread_weight", "<f4"),
         ("season", "<f2", (HOURS,)),  # factor of each hour of day; 0: not learnt yet

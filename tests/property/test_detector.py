@@ -169,32 +169,6 @@ def test_idle_hours_are_caught_up_in_closed_form(hours: int, seed: int, step: in
 
 
 @given(
-    posts_an_hour=st.sampled_from([1, 4, 15]),
-    share=st.sampled_from([0.02, 0.05, 0.1]),
-    times=st.integers(2, 40),
-    seed=st.integers(0, 999),
-)
-@settings(max_examples=8, deadline=None)
-def test_more_of_the_calm_talk_there_always_was_opens_nothing(
-    posts_an_hour: int, share: float, times: int, seed: int
-):
-    rng = np.random.default_rng(seed)
-    posts = []
-    for hour in range(24 * 6):
-        busy = times if hour >= 24 * 5 else 1
-        for place in range(rng.poisson(posts_an_hour * busy)):
-            at = BEGIN + timedelta(hours=hour, seconds=float(rng.uniform(0, 3600)))
-            negative = 15 / 16 if rng.random() < share else 1 / 16
-            posts.append(
-                an_assessment(
-                    f"push:{hour}-{place}", created_at=at, author=None, scores=some_scores(negative)
-                )
-            )
-    closed, _ = run(posts, BEGIN + timedelta(days=6))
-    assert not [event for event in closed.backlash if event.page]
-
-
-@given(
     count=st.floats(0, 1e5),
     more=st.floats(0, 1e4),
     mean=st.floats(1e-4, 1e5),

@@ -101,16 +101,18 @@ def _learn(w: Table, place: Array, policy: Policy) -> None:
     w["spread"] = np.where(old, w["spread"] * fade + (negative - mean) ** 2 - mean, w["spread"])
     w["spread_weight"] = np.where(old, w["spread_weight"] * fade + mean**2, w["spread_weight"])
     w["season"][rows, place] = _next_season(w, place, posts, policy)
-    w["negative"] = w["negative"] * fade + negative / season
-    w["all"] = w["all"] * fade + posts / season
-    w["exposure"] = w["exposure"] * fade + 1
+    w["negative"] = w["negative"] * fade + negative
+    w["all"] = w["all"] * fade + posts
+    w["exposure"] = w["exposure"] * fade + season
 
 
 def _next_season(w: Table, place: Array, posts: Array, policy: Policy) -> Array:
     """Move the factor of an hour of day towards what that hour had, compared with its day."""
     known = (w["known"][:, None] >> np.arange(HOURS)) & 1
-    ring = np.take_along_axis(w["hours_all"], (place[:, None] - 1 - np.arange(HOURS)) % HOURS, 1)
-    hours = known.sum(axis=1) + w["exposure"]
+    places = (place[:, None] - 1 - np.arange(HOURS)) % HOURS
+    ring = np.take_along_axis(w["hours_all"], places, 1)
+    season = _season(np.take_along_axis(w["season"], places, 1))
+    hours = (season * known).sum(axis=1) + w["exposure"]
     mean = (w["all"] + (ring * known).sum(axis=1)) / np.maximum(hours, 1.0)
     ratio = (posts + policy.season_prior) / (mean + policy.season_prior)
     ratio = np.clip(ratio, _LEAST_SEASON, _MOST_SEASON)
@@ -176,13 +178,13 @@ def usual(w: Table, minute: int, policy: Policy) -> Usual:
         posts=level_all * weight,
         variance=1 / (negative + JEFFREYS) + doubt[:, None] * alone + young + spread + policy.drift,
         share=(policy.share * policy.share_prior + negative) / (policy.share_prior + posts),
-        known=hours >= np.maximum(policy.learning, SPAN / 60),
+        known=hours >= np.maximum(np.where(posts > 0, policy.learning, policy.silence), SPAN / 60),
         covered=np.broadcast_to(covered, level.shape),
     )
 
 
 def _before(w: Table, season: Array, order: Array, policy: Policy) -> tuple[Array, Array, Array]:
-    """Return negative posts, posts and hours before each window, without hour of day and outliers."""
+    """Return negative posts, posts and usual hours before each window, without outliers."""
     known = (w["known"][:, None] >> np.arange(HOURS)) & 1
     sums = []
     for name, ring in (("negative", "hours_negative"), ("all", "hours_all")):
@@ -190,8 +192,8 @@ def _before(w: Table, season: Array, order: Array, policy: Policy) -> tuple[Arra
         level = (w[name] + JEFFREYS) / w["exposure"].clip(1.0)
         most = _most(level[:, None] * season, _spread(w, policy)[:, None] + policy.drift)
         counts = np.where((w["exposure"] < FULL_DAY)[:, None], counts, np.minimum(counts, most))
-        sums.append(w[name][:, None] + _older(counts / season * known))
-    return sums[0], sums[1], w["exposure"][:, None] + _older(known)
+        sums.append(w[name][:, None] + _older(counts * known))
+    return sums[0], sums[1], w["exposure"][:, None] + _older(season * known)
 
 
 def _older(hours: Array) -> Array:

@@ -26,9 +26,8 @@ def correct(row: np.void, hour: int, negative: float, policy: Policy) -> None:
         _reach_back(row, newest=running - since + 1, oldest=age, policy=policy)
         row["since"] = hour
     weight = policy.fade ** max(age - HOURS, 0)
-    season = float(row["season"][hour % HOURS]) or 1.0
-    row["negative"] += weight * negative / season
-    row["all"] += weight / season
+    row["negative"] += weight * negative
+    row["all"] += weight
 
 
 def _reach_back(row: np.void, *, newest: int, oldest: int, policy: Policy) -> None:

@@ -42,6 +42,7 @@ class Policy:
             quiet. It shrinks with every hour.
         learning: Hours before a window that must be known, at least as many as it is long, or it
             decides nothing.
+        silence: The same where nothing was heard in them: it may be that nobody listened.
         share: Negative share of a subject of which nothing is known.
         share_prior: Posts that belief is worth.
         below: Standard deviations under its usual share at which a share is too low.
@@ -69,6 +70,7 @@ class Policy:
     drift: float = 0.05
     first_day: float = 3.0
     learning: float = 2.0
+    silence: float = 24.0
     share: float = 0.3
     share_prior: float = 10.0
     below: float = 1.64

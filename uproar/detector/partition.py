@@ -332,7 +332,8 @@ class Detector:
         if before is None:
             self._open.add(slot)
             baseline.disown(row, found.minutes)
-            for author in self._once.authors(slot, (minute - found.minutes) * 60.0):
+            begin = minute - min(found.minutes, self._waiting.late)  # what is surely remembered
+            for author in self._once.authors(slot, begin * 60.0):
                 crowd.add(row["sketch"], crowd.name_of(author))
         if change is None:
             return None

@@ -9,7 +9,7 @@ def opening(name: str, *, negative: float, baseline: float, window: int, share: 
     """Say that there is a wave, or that it grew."""
     return (
         f"{_people(negative)} complained about {name} within {_WINDOWS[window]},"
-        f" where {_usual(baseline)} usual; {share:.0%} of what is written is negative."
+        f" where usually {_usual(baseline)}; {share:.0%} of what is written is negative."
     )
 
 
@@ -40,8 +40,8 @@ def _people(count: float) -> str:
 
 def _usual(baseline: float) -> str:
     if baseline < 0.5:
-        return "almost nobody is"
-    return f"about {_number(baseline)} {'are' if round(baseline) > 1 else 'is'}"
+        return "almost nobody does"
+    return f"about {_number(baseline)} {'do' if round(baseline) > 1 else 'does'}"
 
 
 def _number(count: float) -> str:

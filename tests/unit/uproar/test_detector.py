@@ -1,0 +1,495 @@
+"""The detector on small stories: what pages, what must not, what is told, what is kept."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.build import a_deletion, a_subject, an_assessment
+from uproar.assessment import Assessment
+from uproar.backlash import Backlash, Event, Level
+from uproar.detector import CLOSED_TO, Closed, Detector
+from uproar.errors import Misconfigured
+from uproar.subject import SubjectId
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+BRAND = SubjectId("air-quillon")
+
+
+def at(*, days: float = 0, hours: float = 0, minutes: float = 0) -> datetime:
+    return MONDAY + timedelta(days=days, hours=hours, minutes=minutes)
+
+
+def talk(
+    begin: datetime,
+    end: datetime,
+    an_hour: float,
+    *,
+    negative: float = 0.3,
+    seed: int = 0,
+    name: str = "calm",
+    rhythm: float = 0.0,
+    **given: Any,
+) -> list[Assessment]:
+    """People who write at random; ``negative``: the share who complain. ``rhythm``: day and night."""
+    rng = np.random.default_rng(seed)
+    posts = []
+    moment = begin
+    while True:
+        moment += timedelta(hours=float(rng.exponential(1 / (an_hour * (1 + rhythm)))))
+        if moment >= end:
+            return posts
+        day = 1 + rhythm * np.sin(2 * np.pi * (moment.hour + moment.minute / 60) / 24)
+        if rng.random() * (1 + rhythm) > day:
+            continue
+        complains = rng.random() < negative
+        posts.append(
+            an_assessment(
+                f"{name}:{len(posts)}",
+                created_at=moment,
+                negative=0.9 if complains else 0.05,
+                **{"author": f"{name}{len(posts)}"} | given,
+            )
+        )
+
+
+def crowd(begin: datetime, count: int, *, minutes: float, **given: Any) -> list[Assessment]:
+    """So many people, spread evenly."""
+    negative, name = given.pop("negative", 0.9), given.pop("name", "crowd")
+    return [
+        an_assessment(
+            f"{name}:{n}",
+            created_at=begin + timedelta(minutes=minutes * n / count),
+            negative=negative,
+            **{"author": f"{name}{n}"} | given,
+        )
+        for n in range(count)
+    ]
+
+
+class Story:
+    """A detector that is given posts as event time goes."""
+
+    def __init__(self, *posts: Sequence[Assessment], **subject: Any) -> None:
+        self.detector = Detector()
+        self.detector.watch(a_subject(BRAND, **subject))
+        self.closed = Closed()
+        self.offset = 0
+        self.close(MONDAY)
+        self.tell(*posts)
+
+    def tell(self, *posts: Sequence[Assessment]) -> "Story":
+        told = sorted((p for part in posts for p in part), key=lambda p: (p.created_at, p.post))
+        self.detector.observe_many(told, range(self.offset, self.offset + len(told)))
+        self.offset += len(told)
+        return self
+
+    def close(self, moment: datetime) -> Closed:
+        closed = self.detector.close_buckets(moment)
+        self.closed.backlash.extend(closed.backlash)
+        self.closed.readings.extend(closed.readings)
+        return closed
+
+    def events(self, until: datetime) -> list[Backlash]:
+        self.close(until)
+        return self.closed.backlash
+
+    def pages(self, until: datetime) -> list[Backlash]:
+        return [event for event in self.events(until) if event.page]
+
+
+CALM = talk(at(), at(days=7), 4)
+"""A week of a small brand: four posts an hour, a third of them complaints."""
+WAVE = at(days=7, minutes=1)
+
+
+# ------------------------------------------------------------------------------- what must page
+
+
+def test_a_wave_of_complaints_pages_within_minutes():
+    (first, *_) = Story(CALM, crowd(WAVE, 30, minutes=30)).pages(at(days=8))
+    assert first.level is Level.ALERT
+    assert timedelta(0) < first.at - WAVE < timedelta(minutes=10)
+    assert first.incident.startswith("e_")
+
+
+def test_a_calm_week_pages_nobody():
+    assert Story(CALM).pages(at(days=7)) == []
+
+
+def five_a_week() -> list[Assessment]:
+    """A restaurant: eight weeks of five posts, one of them a grumble."""
+    return [
+        an_assessment(
+            f"guest:{number}",
+            created_at=at(days=7 * number / 5, hours=19 + number % 3),
+            negative=0.9 if number % 5 == 0 else 0.05,
+        )
+        for number in range(40)
+    ]
+
+
+@pytest.mark.parametrize(("angry", "paged"), [(1, False), (3, False), (4, True), (6, True)])
+def test_a_restaurant_with_five_posts_a_week_is_warned_at_the_fourth_angry_author(
+    angry: int, paged: bool
+):
+    begin = at(days=60, hours=3)
+    story = Story(five_a_week(), crowd(begin, angry, minutes=55))
+    assert bool(story.pages(begin + timedelta(hours=1))) is paged
+
+
+def test_the_third_angry_author_is_watched():
+    begin = at(days=60, hours=3)
+    events = Story(five_a_week(), crowd(begin, 3, minutes=55)).events(begin + timedelta(hours=1))
+    assert [(event.event, event.level, event.page) for event in events] == [
+        (Event.OPENED, Level.WATCH, False)
+    ]
+
+
+def test_people_who_join_a_bot_flood_count():
+    flood = crowd(WAVE, 300, minutes=60, author="bot", name="bot")
+    assert Story(CALM, flood, crowd(WAVE, 30, minutes=60)).pages(at(days=8))
+
+
+def test_posts_without_author_are_people_of_their_own():
+    assert Story(CALM, crowd(WAVE, 30, minutes=30, author=None)).pages(at(days=8))
+
+
+def test_a_subject_that_is_always_criticised_pages_when_the_criticism_swells():
+    criticised = talk(at(), at(days=7), 10, negative=0.75)
+    assert not Story(criticised).pages(at(days=7))
+    storm = talk(at(days=7), at(days=7, hours=6), 60, negative=0.8, name="storm")
+    assert Story(criticised, storm).pages(at(days=7, hours=6))
+
+
+# ---------------------------------------------------------------------------- what must not page
+
+
+def test_the_rush_hour_of_a_giant_pages_nobody():
+    giant = talk(at(), at(days=6), 250, rhythm=0.9)
+    assert Story(giant).pages(at(days=6)) == []
+
+
+def test_a_giveaway_pages_nobody():
+    giveaway = talk(at(days=7), at(days=7, hours=5), 300, negative=0.03, name="win")
+    story = Story(CALM, giveaway)
+    assert story.pages(at(days=8)) == []
+    loud = [r for r in story.closed.readings if r.statistic >= r.threshold]
+    assert loud, "the giveaway is large enough to be strange"
+    assert {r.gate for r in loud} <= {
+        "negative share below the usual",
+        "what came on top is mostly not negative",
+    }
+
+
+def test_a_backlash_in_the_evening_of_a_giveaway_pages():
+    giveaway = talk(at(days=7), at(days=7, hours=2), 200, negative=0.03, name="win")
+    backlash = crowd(at(days=7, hours=4), 60, minutes=60)
+    assert Story(CALM, giveaway, backlash).pages(at(days=7, hours=5))
+
+
+@pytest.mark.parametrize("flood", [{"author": "bot"}, {"fingerprint": "same words"}])
+def test_a_flood_of_one_voice_pages_nobody(flood: dict[str, str]):
+    assert Story(CALM, crowd(WAVE, 300, minutes=60, **flood)).pages(at(days=8)) == []
+
+
+def test_a_flood_of_three_authors_pages_nobody():
+    flood = [
+        p for n in range(3) for p in crowd(WAVE, 100, minutes=60, author=f"bot{n}", name=f"bot{n}")
+    ]
+    assert Story(CALM, flood).pages(at(days=8)) == []
+
+
+def test_the_start_of_a_collector_pages_nobody():
+    start = talk(at(hours=5), at(days=1), 150, negative=0.6)
+    assert Story(start).pages(at(days=1)) == []
+
+
+def test_posts_of_the_brand_itself_are_no_complaints():
+    story = Story(CALM, crowd(WAVE, 100, minutes=30, own=True))
+    assert story.pages(at(days=8)) == []
+    assert story.detector.dropped["own"] == 100
+
+
+def test_posts_that_could_not_be_scored_are_never_negative_and_are_told():
+    story = Story(CALM, crowd(WAVE, 100, minutes=5, negative=None))
+    assert story.pages(at(days=7, minutes=10)) == []
+    assert sum(r.unscored for r in story.closed.readings) == 100
+    assert sum(r.posts for r in story.closed.readings) == len(CALM) + 100
+
+
+def test_a_smaller_budget_needs_a_larger_wave():
+    sizes = {}
+    for budget in ("1/week", "1/year"):
+        sizes[budget] = next(
+            size
+            for size in range(3, 60)
+            if Story(CALM, crowd(WAVE, size, minutes=50), budget=budget).pages(at(days=8))
+        )
+    assert sizes["1/week"] < sizes["1/year"]
+
+
+# ---------------------------------------------------------------------------------- late, repeated
+
+
+def test_a_repeated_post_counts_once():
+    wave = crowd(WAVE, 3, minutes=30)
+    story = Story(CALM, wave, wave, wave)
+    assert story.pages(at(days=8)) == []
+    assert story.detector.dropped["repeat"] == 6
+
+
+def test_late_posts_count_in_their_slot_and_change_no_past_event():
+    story = Story(CALM)
+    assert story.pages(WAVE + timedelta(minutes=50)) == []
+    before = list(story.closed.backlash)
+    story.tell(crowd(WAVE, 30, minutes=20))
+    story.tell(crowd(WAVE + timedelta(minutes=50), 1, minutes=1, name="last"))
+    pages = story.pages(WAVE + timedelta(minutes=55))
+    assert story.closed.backlash[: len(before)] == before
+    assert [page.at for page in pages][:1] == [WAVE + timedelta(minutes=51)]
+
+
+def test_posts_later_than_an_hour_only_correct_what_is_usual():
+    story = Story(CALM)
+    story.close(at(days=7, hours=4))
+    story.tell(crowd(WAVE, 60, minutes=60))
+    story.tell(crowd(at(days=7, hours=4), 1, minutes=1, name="last"))
+    assert story.pages(at(days=7, hours=5)) == []
+    usual = [r.baseline / r.window_seconds for r in story.closed.readings]
+    assert usual[-1] > usual[-2]
+
+
+def test_a_backfill_never_pages_and_teaches_what_is_usual():
+    history = talk(at(days=-20), at(), 40, negative=0.5, backfill=True, name="past")
+    story = Story()
+    story.close(at(hours=1))
+    story.tell(history)
+    live = talk(at(hours=1), at(hours=9), 40, negative=0.5, name="live")
+    assert story.tell(live).pages(at(hours=9)) == []
+    assert story.closed.readings[-1].baseline > 10
+    angry = crowd(at(hours=9), 120, minutes=30)
+    assert story.tell(angry).pages(at(hours=10))
+
+
+def test_a_post_of_a_minute_to_come_waits():
+    story = Story(CALM, crowd(WAVE, 30, minutes=30))
+    story.close(at(days=6))
+    assert all(reading.at <= at(days=6) for reading in story.closed.readings)
+
+
+def test_closing_again_says_nothing_again():
+    story = Story(CALM, crowd(WAVE, 30, minutes=30))
+    story.close(at(days=8))
+    assert story.close(at(days=8)) == Closed()
+    assert story.close(at(days=3)) == Closed()
+
+
+# ------------------------------------------------------------------------------------ what is told
+
+
+def a_big_wave() -> Story:
+    rise = crowd(WAVE, 20, minutes=40, name="rise")
+    peak = crowd(WAVE + timedelta(minutes=40), 300, minutes=120, name="peak")
+    return Story(CALM, rise, peak)
+
+
+def test_a_wave_opens_grows_subsides_and_ends():
+    events = a_big_wave().events(at(days=10))
+    kinds = [event.event for event in events]
+    assert kinds[0] is Event.OPENED
+    assert kinds[-2:] == [Event.SUBSIDED, Event.ENDED]
+    assert set(kinds[1:-2]) == {Event.GREW}
+    assert len(kinds) <= 12
+    assert len({event.incident for event in events}) == 1
+    assert events[-1].posts == 320
+    assert events[-1].authors == pytest.approx(320, rel=0.35)
+
+
+def test_it_pages_once_at_alert_and_once_at_crisis():
+    pages = a_big_wave().pages(at(days=10))
+    assert [page.level for page in pages] == [Level.ALERT, Level.CRISIS]
+
+
+def test_a_second_wave_after_the_end_is_an_incident_of_its_own():
+    again = crowd(at(days=12), 30, minutes=30, name="again")
+    story = a_big_wave()
+    pages = story.tell(again).pages(at(days=13))
+    assert len({page.incident for page in pages}) == 2
+
+
+def test_a_page_says_why_in_one_sentence_and_in_numbers():
+    page = a_big_wave().pages(at(days=8))[0]
+    why = page.why
+    assert why.summary.startswith(f"{round(why.negative)} people complained about Air Quillon")
+    assert why.summary.count(".") == 1
+    assert why.statistic >= why.threshold
+    assert why.negative > why.baseline
+    assert why.negative_share > 0.5 > why.baseline_share
+    assert why.gates == {"share": "open", "excess": "open", "authors": "open"}
+
+
+def test_a_larger_wave_is_more_severe():
+    small = Story(CALM, crowd(WAVE, 12, minutes=60)).pages(at(days=8))
+    large = Story(CALM, crowd(WAVE, 1200, minutes=60)).pages(at(days=8))
+    assert 0 < small[0].severity < large[-1].severity <= 100
+
+
+def test_evidence_is_eight_posts_of_distinct_authors_each_with_its_reason():
+    event = a_big_wave().events(at(days=7, hours=2))[-1]
+    assert len(event.evidence) == 8
+    assert len({piece.author for piece in event.evidence}) == 8
+    assert event.evidence[0].why == "the first post of the wave"
+    assert all(piece.why and piece.created_at < event.at for piece in event.evidence)
+
+
+def test_what_was_taken_back_is_no_evidence():
+    story = Story(CALM, crowd(WAVE, 40, minutes=40))
+    story.close(WAVE + timedelta(minutes=1))
+    story.detector.forget([a_deletion(id="crowd:0"), a_deletion(author="crowd1")])
+    story.detector.forget([a_deletion(id="crowd:2")])
+    shown = {piece.id for e in story.events(at(days=8)) for piece in e.evidence}
+    assert shown
+    assert not shown & {"crowd:0", "crowd:1", "crowd:2"}
+
+
+def test_there_is_a_reading_for_every_five_minutes_with_activity_and_for_every_event():
+    story = a_big_wave()
+    events = story.events(at(days=10))
+    regular = [r for r in story.closed.readings if not r.decision]
+    decisions = [r for r in story.closed.readings if r.decision]
+    assert [(r.at, r.seconds) for r in decisions] == [(event.at, 60) for event in events]
+    assert len({r.at for r in regular}) == len(regular)
+    assert all(r.seconds == 300 and r.at.minute % 5 == 0 and r.posts > 0 for r in regular)
+    assert sum(r.posts for r in regular) == len(CALM) + 320
+    assert sum(r.authors for r in regular) > 320
+
+
+# -------------------------------------------------------------------------------- subjects and rows
+
+
+def test_a_post_about_nobody_we_watch_is_dropped():
+    detector = Detector()
+    detector.observe_many([an_assessment()], [0])
+    assert detector.dropped == {"unknown subject": 1}
+    assert detector.oldest_waiting is None
+
+
+def test_a_subject_taken_off_the_list_is_forgotten():
+    story = Story(CALM, crowd(WAVE, 30, minutes=30))
+    story.close(WAVE)
+    story.detector.changed_rows()
+    story.detector.unwatch(BRAND)
+    story.detector.unwatch(BRAND)
+    assert story.pages(at(days=8)) == []
+    assert story.detector.changed_rows()[BRAND] == b""
+
+
+def test_a_changed_budget_counts_from_then_on_and_nothing_is_forgotten():
+    wave = crowd(WAVE, 9, minutes=50)
+    story = Story(CALM, wave, budget="1/year")
+    story.close(at(days=7))
+    story.detector.watch(a_subject(BRAND, budget="5/week"))
+    assert story.pages(at(days=8))
+
+
+def test_what_happens_to_one_subject_does_not_touch_another():
+    alone = a_big_wave()
+    both = a_big_wave()
+    both.detector.watch(a_subject("rival"))
+    both.tell(
+        [
+            an_assessment(f"r:{p.post}", subject=SubjectId("rival"), created_at=p.created_at)
+            for p in CALM
+        ]
+    )
+    mine = [event for event in both.events(at(days=10)) if event.subject == BRAND]
+    assert mine == alone.events(at(days=10))
+
+
+def test_a_row_is_at_most_512_bytes_and_only_changed_ones_are_given():
+    story = Story(CALM[:20])
+    story.close(at(days=1))
+    rows = story.detector.changed_rows()
+    assert list(rows) == [BRAND, CLOSED_TO]
+    assert all(len(row) <= 512 for row in rows.values())
+    assert story.detector.changed_rows() == {}
+
+
+def test_a_detector_loaded_from_its_rows_goes_on_as_if_nothing_had_happened():
+    posts = sorted([*CALM, *crowd(WAVE, 40, minutes=60)], key=lambda p: p.created_at)
+    whole = Story(posts)
+    whole.close(at(days=8))
+    middle = WAVE + timedelta(minutes=20)
+    first = Story(posts)
+    first.close(middle)
+    second = Detector()
+    second.watch(a_subject(BRAND))
+    second.load(first.detector.changed_rows())
+    hold = first.detector.oldest_waiting
+    assert hold is not None
+    second.observe_many(posts[hold:], range(hold, len(posts)))
+    rest = second.close_buckets(at(days=8))
+    told = [(e.id, e.at, e.level, e.page, e.posts) for e in whole.closed.backlash]
+    assert [
+        (e.id, e.at, e.level, e.page, e.posts) for e in [*first.closed.backlash, *rest.backlash]
+    ] == told
+
+
+def test_with_a_new_broker_what_comes_again_counts_once_and_what_is_new_counts():
+    posts = crowd(WAVE, 30, minutes=30)
+    first = Story(CALM, posts)
+    first.close(WAVE + timedelta(minutes=5))
+    second = Detector()
+    second.watch(a_subject(BRAND))
+    second.load(first.detector.changed_rows(), offsets_valid=False)
+    second.observe_many(posts, range(len(posts)))
+    (page, *_) = [e for e in second.close_buckets(at(days=8)).backlash if e.page]
+    assert second.dropped == {"counted before": 5}
+    whole = Story(CALM, posts).pages(at(days=8))[0]
+    assert (page.id, page.at, page.posts, page.why.summary) == (
+        whole.id,
+        whole.at,
+        whole.posts,
+        whole.why.summary,
+    )
+
+
+def test_rows_of_another_version_are_refused():
+    detector = Detector()
+    with pytest.raises(Misconfigured, match="another version"):
+        detector.load({BRAND: b"\x00" * 10})
+
+
+def test_the_commit_may_pass_what_is_older_than_an_hour_and_no_more():
+    story = Story()
+    story.tell(crowd(at(), 180, minutes=180))
+    assert story.detector.oldest_waiting == 0
+    story.close(at(hours=2))
+    assert story.detector.oldest_waiting == 60
+    story.close(at(hours=9))
+    assert story.detector.oldest_waiting is None
+
+
+def all_ids(events: Iterable[Backlash]) -> list[str]:
+    return [event.id for event in events]
+
+
+def test_the_same_posts_give_the_same_ids():
+    assert all_ids(a_big_wave().events(at(days=10))) == all_ids(a_big_wave().events(at(days=10)))
+
+
+def test_a_day_of_silence_means_something_and_an_hour_of_it_does_not():
+    for hours, paged in ((5, False), (30, True)):
+        begin = at(hours=hours)
+        assert bool(Story(crowd(begin, 20, minutes=30)).pages(begin + timedelta(hours=1))) is paged
+
+
+@pytest.mark.parametrize("share", [0.03, 0.06, 0.1])
+@pytest.mark.parametrize("times", [3, 8, 20])
+def test_more_of_the_calm_talk_there_always_was_pages_nobody(share: float, times: int):
+    calm = talk(at(), at(days=5), 4, negative=share, seed=times)
+    more = talk(at(days=5), at(days=6), 4 * times, negative=share, seed=times + 1, name="more")
+    assert Story(calm, more).pages(at(days=6)) == []
