@@ -9,7 +9,7 @@ from ctranslate2.specs import common_spec, transformer_spec
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.classifier.engine.int8 import FORMAT
+from services.classifier.engine.heads import FORMATS
 from services.classifier.engine.tokens import MAX_TOKENS
 from services.classifier.train.calibrate import Calibration
 from services.classifier.train.fit import Classifier
@@ -36,7 +36,7 @@ def export(
     short = json.dumps(pieces, ensure_ascii=False, separators=(",", ":"))
     (folder / "vocabulary.json").write_text(short, "utf-8")
     (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
-    heads = {"format": FORMAT, "name": name, "groups": _groups(model, calibration)}
+    heads = {"format": FORMATS[-1], "name": name, "groups": _groups(model, calibration)}
     (folder / "heads.json").write_text(json.dumps(heads) + "\n", "utf-8")
 
 
