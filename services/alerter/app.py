@@ -18,9 +18,11 @@ from ulid import ULID
 from services.alerter import metrics, notifiers
 from services.alerter.access import Access
 from services.alerter.advance import Advancer
-from services.alerter.api import incidents, keys, parts, status, subjects
+from services.alerter.api import callbacks as callback_routes
+from services.alerter.api import incidents, keys, parts, receivers, status, subjects
 from services.alerter.api.classifier import ClassifierWatch
 from services.alerter.api.problems import BodyLimit, add_problems
+from services.alerter.callbacks import Callbacks
 from services.alerter.console import pages
 from services.alerter.consume import Consumer, Taker
 from services.alerter.deliver import Deliverer
@@ -34,7 +36,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.deliveries import SqlOutbox
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
-from uproar.routing import ReceiverName, Route, read_routes
+from uproar.routing import Receiver, Route, read_routes
 from uproar.subject import Subject
 
 LOOK_EVERY: Final = timedelta(seconds=2)
@@ -65,7 +67,9 @@ async def main(stop: asyncio.Event) -> None:
             installation = await _begin(database, document.subjects)
             surroundings = Surroundings(client=sending, installation=installation, clock=wall_clock)
             notify = notifiers.build(document.receivers, surroundings)
-            works = _works(settings, routes, database, notify=notify, probing=probing)
+            told = notifiers.receivers(document.receivers)
+            receiving = {receiver: notify[receiver.name] for receiver in told}
+            works = _works(settings, routes, database, receiving=receiving, probing=probing)
             async with asyncio.TaskGroup() as group:
                 for work in works:
                     group.create_task(work(stop))
@@ -78,11 +82,12 @@ def _works(
     routes: Sequence[Route],
     database: Database,
     *,
-    notify: Mapping[ReceiverName, Notifier],
+    receiving: Mapping[Receiver, Notifier],
     probing: httpx.AsyncClient,
 ) -> list[Work]:
     """Build everything and return what runs side by side until the end."""
     written = asyncio.Event()
+    notify = {receiver.name: notifier for receiver, notifier in receiving.items()}
     advancer = Advancer(
         database,
         routes=routes,
@@ -102,12 +107,14 @@ def _works(
     publisher = Publisher(settings, database)
     classifier = ClassifierWatch(settings.classifier_url, probing)
     upkeep = Upkeep(database, wall_clock)
+    callbacks = Callbacks(database, advancer, notify, wall_clock)
 
     health = Health()
     health.watch("database", lambda: upkeep.problem)
     health.watch("consume", lambda: consumer.problem, vital=False)
     health.watch("publish", lambda: publisher.problem, vital=False)
     health.watch("deliver", deliverer.problem, vital=False)
+    health.watch("callbacks", callbacks.problem, vital=False)
     given = parts.Parts(
         database=database,
         access=Access(database, wall_clock),
@@ -115,13 +122,24 @@ def _works(
         clock=wall_clock,
         problems=lambda: health.problems() | health.degraded(),
         classifier=lambda: classifier.seen,
+        callbacks=callbacks,
+        receivers=receiving,
+        console_url=settings.console_url,
     )
     app = application(given, health)
 
     async def answer(stop: asyncio.Event) -> None:
         await serve(app, host=settings.host, port=settings.port, stop=stop)
 
-    return [answer, consumer.run, publisher.run, deliverer.run, classifier.run, upkeep.run]
+    return [
+        answer,
+        consumer.run,
+        publisher.run,
+        deliverer.run,
+        classifier.run,
+        upkeep.run,
+        callbacks.run,
+    ]
 
 
 def application(given: parts.Parts, health: Health) -> FastAPI:
@@ -140,7 +158,15 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         clock=given.clock,
     )
     add_problems(app)
-    for router in (incidents.router, subjects.router, keys.router, status.router, pages.router):
+    for router in (
+        incidents.router,
+        subjects.router,
+        receivers.router,
+        callback_routes.router,
+        keys.router,
+        status.router,
+        pages.router,
+    ):
         app.include_router(router)
     app.mount("/static", pages.static)
     add_probes(app, health, metrics.REGISTRY)

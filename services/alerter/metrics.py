@@ -49,3 +49,9 @@ SUBJECTS_PUBLISHED = Counter(
     "Subjects and tombstones sent to the watch-list topic.",
     registry=REGISTRY,
 )
+CALLBACKS = Counter(
+    "uproar_alerter_callbacks_total",
+    "What people did in Slack or PagerDuty, by the receiver's type and what became of it.",
+    ["type", "outcome"],  # outcome: done, repeated, echo, late, refused, unknown, untrusted
+    registry=REGISTRY,
+)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,7 +17,10 @@ from services.alerter.access import Access, Identity, Role
 from services.alerter.advance import Advancer
 from services.alerter.api.classifier import Classifier
 from services.alerter.api.problems import Problem
+from services.alerter.callbacks import Callbacks
+from services.alerter.notifier import Notifier
 from services.alerter.store.database import Database
+from uproar.routing import Receiver
 
 MAX_LIMIT: Final = 200
 _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY` (uproar keys)")
@@ -33,6 +36,9 @@ class Parts:
     clock: Callable[[], datetime]
     problems: Callable[[], dict[str, str]]
     classifier: Callable[[], Classifier]
+    callbacks: Callbacks
+    receivers: Mapping[Receiver, Notifier]
+    console_url: str
 
 
 def parts(request: Request) -> Parts:

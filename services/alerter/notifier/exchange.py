@@ -59,13 +59,13 @@ class Answer:
 async def send(
     client: httpx.AsyncClient,
     url: str,
-    body: bytes,
+    body: bytes | None,
     *,
     headers: Mapping[str, str],
     extensions: Mapping[str, Any] | None = None,
 ) -> Answer | Retry | Unknown:
     """
-    POST a body and follow no redirect.
+    POST a body, or GET where there is none, and follow no redirect.
 
     Returns:
         The answer, whatever its status; Retry where nothing was sent; Unknown where it may have
@@ -74,7 +74,7 @@ async def send(
     headers = {"Accept-Encoding": "identity", **headers}
     try:
         async with client.stream(
-            "POST",
+            "GET" if body is None else "POST",
             url,
             content=body,
             headers=headers,

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from services.demo.standins import pagerduty, slack, webhook
+from services.demo.standins import pagerduty, pagerduty_webhooks, slack, slack_clicks, webhook
 from services.demo.standins.faults import Fault, Trouble, Troubles
 from services.demo.standins.ledger import Ledger, Received
 from services.demo.standins.page import page
@@ -36,7 +36,11 @@ class StandIns:
 
     token = slack.TOKEN
     channel = slack.CHANNEL
+    signing_secret = slack_clicks.SIGNING_SECRET
+    app_token = slack_clicks.APP_TOKEN
     routing_key = pagerduty.ROUTING_KEY
+    webhook_secret = pagerduty_webhooks.WEBHOOK_SECRET
+    api_token = pagerduty_webhooks.API_TOKEN
     secret = webhook.SECRET
 
     def __init__(self, port: int = 0) -> None:
@@ -85,12 +89,14 @@ class StandIns:
     async def __aenter__(self) -> Self:
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
+        self.slack.clicks.address = f"127.0.0.1:{self._port}"
         config = uvicorn.Config(
             self.troubles,
             log_config=None,
             access_log=False,
             lifespan="off",
             http="h11",  # the faults close its socket
+            ws="websockets-sansio",
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
@@ -104,6 +110,7 @@ class StandIns:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.slack.clicks.close()
         self._server.should_exit = True
         with suppress(asyncio.CancelledError):
             await self._serving

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.demo.standins.ledger import Ledger
+from services.demo.standins.pagerduty_webhooks import API_TOKEN, Subscription
 
 ROUTING_KEY: Final = "0" * 31 + "1"
 MAX_EVENT: Final = 512_000
@@ -35,14 +36,22 @@ class Alert:
     state: AlertState = AlertState.TRIGGERED
     triggers: int = 1
     details: dict[str, Any] = field(default_factory=dict)
+    changed_by: str = "uproar"
+    changes: int = 0
 
 
 @dataclass(slots=True)
 class PagerDutyStandIn:
-    """A service with one integration."""
+    """
+    A service with one integration.
+
+    Attributes:
+        subscription: Where webhooks go when an alert changes; None: nobody has subscribed.
+    """
 
     ledger: Ledger
     alerts: list[Alert] = field(default_factory=list)
+    subscription: Subscription | None = None
 
     def open_alert(self, key: str) -> Alert | None:
         """Return the alert of a key that is not resolved."""
@@ -50,6 +59,14 @@ class PagerDutyStandIn:
             if alert.key == key and alert.state is not AlertState.RESOLVED:
                 return alert
         return None
+
+    def move(self, alert: Alert, state: AlertState, *, by: str) -> None:
+        """Let an alert change, by us or by a person there; subscribers hear of it."""
+        if alert.state is state:
+            return
+        alert.state, alert.changed_by, alert.changes = state, by, alert.changes + 1
+        if self.subscription:
+            self.subscription.tell(f"incident.{state.value}", alert.key, by=by)
 
     def take(self, event: dict[str, Any]) -> str:
         """Take a valid event; returns its dedup_key."""
@@ -78,7 +95,9 @@ class PagerDutyStandIn:
         else:
             effect = "changed"
             acknowledged = action == "acknowledge"
-            alert.state = AlertState.ACKNOWLEDGED if acknowledged else AlertState.RESOLVED
+            self.move(
+                alert, AlertState.ACKNOWLEDGED if acknowledged else AlertState.RESOLVED, by="uproar"
+            )
         body = {name: value for name, value in event.items() if name != "routing_key"}
         self.ledger.write("pagerduty", action, text=text, key=key, body=body, effect=effect)
         return key
@@ -103,7 +122,27 @@ def router(pagerduty: PagerDutyStandIn) -> APIRouter:
         said = {"status": "success", "message": "Event processed", "dedup_key": key}
         return JSONResponse(said, status_code=202)
 
+    @routes.get("/pagerduty/incidents")
+    async def incidents(request: Request, incident_key: str = "") -> Response:
+        if request.headers.get("authorization") != f"Token token={API_TOKEN}":
+            return JSONResponse({"error": {"code": 2006}}, status_code=401)
+        found = [a for a in reversed(pagerduty.alerts) if a.key == incident_key]
+        return JSONResponse({"incidents": [_incident(alert) for alert in found], "more": False})
+
     return routes
+
+
+def _incident(alert: Alert) -> dict[str, Any]:
+    """Show an alert as the REST API shows the incident that it opened."""
+    return {
+        "id": f"PSTANDIN{abs(hash(alert.key)) % 10**6}",
+        "type": "incident",
+        "incident_key": alert.key,
+        "status": alert.state.value,
+        "title": alert.summary,
+        "last_status_change_at": f"change {alert.changes}",
+        "last_status_change_by": {"type": "user_reference", "summary": alert.changed_by},
+    }
 
 
 def wrong(event: Any) -> list[str]:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from services.demo.standins.ledger import Ledger
+from services.demo.standins.slack_clicks import APP_TOKEN, Clicks
 from services.demo.standins.slack_limits import SlackRefusal, content, metadata_of
 
 TOKEN: Final = "xoxb-standin-0000000000"  # noqa: S105 - opens nothing
@@ -51,6 +52,7 @@ class SlackStandIn:
     messages: dict[tuple[str, str], Posted] = field(default_factory=dict)
     last_post: dict[str, float] = field(default_factory=dict)
     ticks: int = 0
+    clicks: Clicks = field(default_factory=Clicks)
 
     def top_level(self) -> list[Posted]:
         """Return the messages of all channels, threads apart."""
@@ -163,9 +165,11 @@ class SlackStandIn:
 def router(slack: SlackStandIn) -> APIRouter:
     """Serve the Web API under /slack/api and the incoming webhook beside it."""
     routes = APIRouter()
+    slack.clicks.add_routes(routes)
     methods: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "chat.postMessage": slack.post_message,
         "chat.update": slack.update,
+        "apps.connections.open": lambda _: {"url": slack.clicks.ticket()},
         "auth.test": lambda _: {"team": "Stand-in", "user": "uproar", "bot_id": "B0STANDIN"},
         "conversations.history": lambda given: slack.history(given, thread=False),
         "conversations.replies": lambda given: slack.history(given, thread=True),
@@ -174,7 +178,8 @@ def router(slack: SlackStandIn) -> APIRouter:
     @routes.post("/slack/api/{method}")
     async def call(method: str, request: Request) -> Response:
         try:
-            if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            token = APP_TOKEN if method == "apps.connections.open" else TOKEN
+            if request.headers.get("authorization") != f"Bearer {token}":
                 raise SlackRefusal("invalid_auth")
             if method not in methods:
                 raise SlackRefusal("unknown_method")

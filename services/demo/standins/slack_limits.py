@@ -30,20 +30,21 @@ def content(given: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 def _is_block(block: Any) -> bool:
     if not isinstance(block, dict):
         return False
+    elements = block.get("elements", [])
     match block.get("type"):
         case "header":
-            return _is_text(block.get("text"), 150, only="plain_text")
+            fits = _is_text(block.get("text"), 150, only="plain_text")
         case "section":
             fields = block.get("fields", [])
             told = _is_text(block.get("text"), 3000) if "text" in block else bool(fields)
-            return told and len(fields) <= 10 and all(_is_text(f, 2000) for f in fields)
+            fits = told and len(fields) <= 10 and all(_is_text(f, 2000) for f in fields)
         case "context":
-            elements = block.get("elements", [])
-            return 1 <= len(elements) <= 10 and all(_is_text(e, 2000) for e in elements)
-        case "divider":
-            return True
-        case _:
-            return False  # uproar sends nothing else yet
+            fits = 1 <= len(elements) <= 10 and all(_is_text(e, 2000) for e in elements)
+        case "actions":
+            fits = 1 <= len(elements) <= 25 and all(map(_is_element, elements))
+        case kind:
+            fits = kind == "divider"  # uproar sends nothing else yet
+    return fits
 
 
 def _is_text(text: Any, limit: int, *, only: str | None = None) -> bool:
@@ -56,6 +57,43 @@ def _is_text(text: Any, limit: int, *, only: str | None = None) -> bool:
         text.get("type") in ({only} if only else {"plain_text", "mrkdwn"})
         and set(text) <= known
         and 1 <= len(text["text"]) <= limit
+    )
+
+
+def _is_element(element: Any) -> bool:
+    """Take a button or a menu, each with its limits."""
+    if not isinstance(element, dict) or not 1 <= len(str(element.get("action_id", ""))) <= 255:
+        return False
+    if "confirm" in element and not _is_confirm(element["confirm"]):
+        return False
+    if element.get("type") == "static_select":
+        options = element.get("options", [])
+        return (
+            _is_text(element.get("placeholder"), 150, only="plain_text")
+            and 1 <= len(options) <= 100
+            and all(_is_option(option) for option in options)
+        )
+    return (
+        element.get("type") == "button"
+        and element.get("style") in {None, "primary", "danger"}
+        and _is_text(element.get("text"), 75, only="plain_text")
+        and len(element.get("value", "")) <= 2000
+        and len(element.get("url", "")) <= 3000
+    )
+
+
+def _is_option(option: Any) -> bool:
+    return (
+        isinstance(option, dict)
+        and _is_text(option.get("text"), 75)
+        and 1 <= len(str(option.get("value", ""))) <= 150
+    )
+
+
+def _is_confirm(confirm: Any) -> bool:
+    limits = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
+    return isinstance(confirm, dict) and all(
+        _is_text(confirm.get(name), limit) for name, limit in limits.items()
     )
 
 

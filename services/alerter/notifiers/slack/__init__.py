@@ -1,16 +1,24 @@
 """Slack: one message an incident, updated and threaded; or an incoming webhook, which cannot."""
 
+import json
 import re
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent, Unknown
-from services.alerter.notifier.exchange import Surroundings
+from services.alerter.notifier.callback import Nothing, Signed, Take, Told, inside
+from services.alerter.notifier.exchange import Surroundings, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
+from services.alerter.notifiers.slack import interaction
 from services.alerter.notifiers.slack.api import SlackApi, SlackError, post_to_webhook
 from services.alerter.notifiers.slack.blocks import Message, render, reply
+from services.alerter.notifiers.slack.buttons import REPLIES, actions
+from services.alerter.notifiers.slack.socket_mode import SocketMode
+from uproar.errors import Malformed
 from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
@@ -46,11 +54,19 @@ class SlackOptions(ReceiverOptions):
 
     With the channel's id in place of its name, and the scope channels:history, a message whose
     receipt was lost is looked for before it is sent again.
+
+    Messages have buttons where a press can reach us: with ``signing_secret`` Slack POSTs it to
+    /v1/slack/interactions; with ``app_token`` (xapp-..., scope connections:write) we fetch it
+    through Socket Mode, behind any firewall. ``users`` limits whose presses count.
     """
 
     token: SecretStr | None = None
     channel: str | None = Field(default=None, min_length=1, max_length=100)
     webhook_url: SecretStr | None = None
+    signing_secret: SecretStr | None = None
+    previous_signing_secret: SecretStr | None = None
+    app_token: SecretStr | None = None
+    users: tuple[str, ...] = ()
     api_url: str = "https://slack.com/api"
 
     @field_validator("token")
@@ -58,6 +74,13 @@ class SlackOptions(ReceiverOptions):
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not re.fullmatch(r"xox[a-z]-[\x21-\x7e]+", value.get_secret_value()):
             raise ValueError("must be a bot token, which begins with xoxb-")
+        return value
+
+    @field_validator("app_token")
+    @classmethod
+    def _app_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"xapp-[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("must be an app-level token, which begins with xapp-")
         return value
 
     @field_validator("api_url")
@@ -70,6 +93,8 @@ class SlackOptions(ReceiverOptions):
         bot = self.token is not None and self.channel is not None
         if (self.webhook_url is not None) == bot or (self.webhook_url and self.token):
             raise ValueError("give token and channel, or webhook_url")
+        if self.webhook_url and (self.signing_secret or self.app_token):
+            raise ValueError("an incoming webhook has no buttons: give token and channel for them")
         if self.webhook_url:
             web_address(self.webhook_url.get_secret_value())
         return self
@@ -97,6 +122,7 @@ class Slack:
 
     Slack knows no idempotency: each message carries its delivery's id as metadata, and after a lost
     answer the channel is searched for it. Where that is not allowed, the repeat says it may be one.
+    What people press on a message comes back signed (``read``) or through a socket (``listen``).
     """
 
     type: Final = "slack"
@@ -112,6 +138,20 @@ class Slack:
         self._channel = options.channel or ""
         token = options.token.get_secret_value() if options.token else ""
         self._api = SlackApi(options.api_url, token, surroundings)
+        self._language = options.language
+        self._users = frozenset(options.users)
+        secrets = (options.signing_secret, options.previous_signing_secret)
+        self._signing = [secret.get_secret_value() for secret in secrets if secret]
+        self._socket = None
+        if options.app_token:
+            app = options.app_token.get_secret_value()
+            self._socket = SocketMode(SlackApi(options.api_url, app, surroundings))
+        self._answers_at = {"hooks.slack.com", urlsplit(options.api_url).netloc}
+
+    @property
+    def problem(self) -> str | None:
+        """Why no press of a button reaches us through the socket; None where all is well."""
+        return self._socket.problem if self._socket else None
 
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
@@ -132,6 +172,48 @@ class Slack:
             answer = await self._api.call("auth.test", {})
         return Sent() if isinstance(answer, dict) else _outcome(answer)
 
+    # ------------------------------------------------------------------ what people press
+
+    def verifies(self, signed: Signed, *, now: datetime) -> bool:
+        """See :class:`services.alerter.notifier.callback.Listener`."""
+        return interaction.verifies(signed, self._signing, now=now)
+
+    def read(self, body: bytes) -> Sequence[Told]:
+        """See :class:`services.alerter.notifier.callback.Listener`."""
+        now = self._surroundings.clock()
+        return interaction.read_form(body, users=self._users, now=now)
+
+    async def listen(self, take: Take) -> None:
+        """See :class:`services.alerter.notifier.callback.Dialling`."""
+        if self._socket is None:
+            return
+
+        async def hear(payload: Any) -> None:
+            try:
+                now = self._surroundings.clock()
+                told = interaction.read(payload, users=self._users, now=now)
+            except Malformed:
+                return
+            for one in told:
+                await take(one)
+
+        await self._socket.run(hear)
+
+    async def reply(self, told: Told, why: Nothing) -> None:
+        """Say it to the person alone; the address is Slack's own, or nothing is sent."""
+        address = urlsplit(told.reply_to or "")
+        if address.netloc in self._answers_at and address.scheme in {"https", "http"}:
+            said: dict[str, Any] = {"response_type": "ephemeral", "replace_original": False}
+            said |= {"text": REPLIES[self._language][why]}
+            await send(
+                self._surroundings.client,
+                address.geturl(),
+                json.dumps(said).encode(),
+                headers={"Content-Type": "application/json"},
+            )
+
+    # --------------------------------------------------------------------- what we send
+
     async def _post_to_webhook(self, hook: str, delivery: Delivery) -> Outcome:
         said = render(delivery.notice, delivery.kind, repeated=delivery.doubtful, anew=True)
         body = _QUIET | {"text": said.text, "blocks": list(said.blocks)}
@@ -142,13 +224,13 @@ class Slack:
         """Post the message of an incident."""
         if delivery.doubtful and (found := await self._find(delivery, Ref(self._channel, ""))):
             return found
-        said = render(delivery.notice, delivery.kind, repeated=delivery.doubtful)
+        said = self._render(delivery, repeated=delivery.doubtful)
         posted = await self._say("chat.postMessage", delivery, said, channel=self._channel)
         return Sent(str(posted)) if isinstance(posted, Ref) else _outcome(posted)
 
     async def _update(self, delivery: Delivery, parent: Ref) -> Outcome:
         """Bring the message up to date, then say in its thread what happened."""
-        said = render(delivery.notice, delivery.kind)
+        said = self._render(delivery)
         updated = await self._say("chat.update", None, said, channel=parent.channel, ts=parent.ts)
         if isinstance(updated, SlackError) and updated.error in _NO_PARENT:
             return await self._post(delivery)
@@ -169,6 +251,12 @@ class Slack:
         if isinstance(replied, SlackError) and replied.error in _NO_PARENT:
             return await self._post(delivery)
         return Sent(str(parent)) if isinstance(replied, Ref) else _outcome(replied)
+
+    def _render(self, delivery: Delivery, *, repeated: bool = False) -> Message:
+        buttons: list[dict[str, Any]] = []
+        if (self._signing or self._socket) and delivery.kind is not NoticeKind.CANARY:
+            buttons = actions(delivery.notice, delivery.episode)
+        return render(delivery.notice, delivery.kind, repeated=repeated, buttons=buttons)
 
     async def _say(
         self, method: str, delivery: Delivery | None, said: Message, **where: Any
@@ -208,9 +296,9 @@ class Slack:
                 return Retry(outcome.reason, after=getattr(outcome, "after", None))
             found = answer.get("messages")
             for message in found if isinstance(found, list) else ():
-                if _inside(message, "metadata", "event_payload", "delivery_id") == delivery.id:
+                if inside(message, "metadata", "event_payload", "delivery_id") == delivery.id:
                     return Sent(str(place if place.ts else Ref(place.channel, message["ts"])))
-            query["cursor"] = _inside(answer, "response_metadata", "next_cursor")
+            query["cursor"] = inside(answer, "response_metadata", "next_cursor")
             if not query["cursor"]:
                 return None
         return None
@@ -223,10 +311,3 @@ def _outcome(answer: SlackError | Retry | Refused | Unknown) -> Retry | Refused 
 def _metadata(delivery: Delivery) -> dict[str, Any]:
     payload = {"delivery_id": delivery.id, "incident": delivery.incident}
     return {"event_type": "uproar_delivery", "event_payload": payload}
-
-
-def _inside(value: Any, *names: str) -> Any:
-    """Walk into an answer that may hold anything; None where the way ends."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

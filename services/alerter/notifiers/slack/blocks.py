@@ -1,6 +1,7 @@
 """Blocks: a notice as Slack's Block Kit, within its limits. Pure; nothing is sent from here."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -81,7 +82,12 @@ class Message:
 
 
 def render(
-    notice: Notice, kind: NoticeKind, *, repeated: bool = False, anew: bool = False
+    notice: Notice,
+    kind: NoticeKind,
+    *,
+    repeated: bool = False,
+    anew: bool = False,
+    buttons: Sequence[Block] = (),
 ) -> Message:
     """
     Write the one message of an incident: what happened, or for a later notice how it stands.
@@ -91,6 +97,7 @@ def render(
         kind: What it is for.
         repeated: Say that it may be a repeat.
         anew: It cannot replace the earlier message and says so; then it tells what happened.
+        buttons: What people can do from it (:mod:`services.alerter.notifiers.slack.buttons`).
     """
     labels = _LABELS[notice.language]
     first = anew or kind in {NoticeKind.TRIGGER, NoticeKind.CANARY}
@@ -108,6 +115,7 @@ def render(
             else []
         ),
         _section(link),
+        *buttons,
     ]
     notes = _notes(labels, repeated=repeated, anew=anew and kind is not NoticeKind.TRIGGER)
     if notes:

@@ -15,6 +15,7 @@ from services.alerter.advance import Advancer
 from services.alerter.api.classifier import Classifier
 from services.alerter.api.parts import Parts
 from services.alerter.app import application
+from services.alerter.callbacks import Callbacks
 from services.alerter.store.database import Database
 from services.process import Health
 from tests.build import NOON
@@ -86,6 +87,9 @@ def parts(database: Database, advancer: Advancer, clock: Clock) -> Parts:
         clock=clock,
         problems=dict,
         classifier=lambda: Classifier(model="small", ready=True),
+        callbacks=Callbacks(database, advancer, {}, clock),
+        receivers={},
+        console_url="http://console.test",
     )
 
 

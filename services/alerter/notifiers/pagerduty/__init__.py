@@ -1,15 +1,21 @@
-"""PagerDuty: pages people through the Events API v2. It asks nothing back (webhooks v3 do)."""
+"""PagerDuty: pages people through the Events API v2, hears of their acts by webhooks v3 and REST."""
 
 import json
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
+import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent
+from services.alerter.notifier.callback import Nothing, Signed, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
+from services.alerter.notifiers.pagerduty import news
 from uproar.backlash import Level
+from uproar.errors import Malformed
 from uproar.notice import Notice, NoticeKind
 from uproar.routing import ReceiverName
 
@@ -18,12 +24,24 @@ KEY_LENGTH: Final = 32
 _SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
 _ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
 
+log = structlog.get_logger(room="alerter/pagerduty")
+
 
 class PagerDutyOptions(ReceiverOptions):
-    """``routing_key`` is the integration key of an Events API v2 integration."""
+    """
+    ``routing_key`` is the integration key of an Events API v2 integration.
+
+    With ``webhook_secret``, what people do in PagerDuty comes back through a v3 webhook subscription
+    to /v1/pagerduty/webhooks. PagerDuty drops webhooks that it cannot deliver: with ``api_token``
+    (a REST API key, read-only) we also ask once a minute how our open incidents stand there.
+    """
 
     routing_key: SecretStr
+    webhook_secret: SecretStr | None = None
+    previous_webhook_secret: SecretStr | None = None
+    api_token: SecretStr | None = None
     api_url: str = Field(default="https://events.pagerduty.com")
+    rest_url: str = Field(default="https://api.pagerduty.com")
 
     @field_validator("routing_key")
     @classmethod
@@ -33,7 +51,7 @@ class PagerDutyOptions(ReceiverOptions):
             raise ValueError(f"must be {KEY_LENGTH} letters and digits")
         return value
 
-    @field_validator("api_url")
+    @field_validator("api_url", "rest_url")
     @classmethod
     def _url(cls, value: str) -> str:
         return web_address(value)
@@ -56,6 +74,8 @@ class PagerDuty:
     ) -> None:
         self.name = name
         self._options, self._surroundings = options, surroundings
+        secrets = (options.webhook_secret, options.previous_webhook_secret)
+        self._secrets = [secret.get_secret_value() for secret in secrets if secret]
 
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
@@ -69,6 +89,51 @@ class PagerDuty:
         """Resolve an alert that never was: PagerDuty checks the key and drops the event."""
         key = f"uproar:{self._surroundings.installation}:check"
         return await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+
+    # --------------------------------------------------------------- what people do there
+
+    def verifies(self, signed: Signed, *, now: datetime) -> bool:  # noqa: ARG002 - it signs no time
+        """See :class:`services.alerter.notifier.callback.Listener`."""
+        return news.verifies(signed, self._secrets)
+
+    def read(self, body: bytes) -> Sequence[Told]:
+        """See :class:`services.alerter.notifier.callback.Listener`."""
+        return news.read(body, installation=self._surroundings.installation)
+
+    async def reply(self, told: Told, why: Nothing) -> None:
+        """PagerDuty has no way to answer a person; its incident stays as they left it."""
+
+    async def tend(self, standing: Sequence[Delivery]) -> Sequence[Told]:
+        """Ask how the incidents stand in PagerDuty: a webhook may have been dropped."""
+        if self._options.api_token is None:
+            return []
+        told: list[Told] = []
+        for delivery in standing:
+            key = dedup_key(delivery, self._surroundings.installation)
+            told += await self._ask(key, self._options.api_token.get_secret_value())
+        return told
+
+    async def _ask(self, key: str, token: str) -> Sequence[Told]:
+        query = urlencode(
+            {"incident_key": key, "date_range": "all", "sort_by": "created_at:desc", "limit": 1}
+        )
+        answer = await send(
+            self._surroundings.client,
+            f"{self._options.rest_url}/incidents?{query}",
+            None,
+            headers={
+                "Accept": "application/vnd.pagerduty+json;version=2",
+                "Authorization": f"Token token={token}",
+            },
+        )
+        try:
+            if isinstance(answer, Answer) and answer.status == 200:
+                return news.read_listing(answer.body, installation=self._surroundings.installation)
+            reason = answer.reason if not isinstance(answer, Answer) else f"HTTP {answer.status}"
+        except Malformed as error:
+            reason = str(error)
+        log.warning("cannot ask how incidents stand", receiver=self.name, reason=reason)
+        return []
 
     async def _enqueue(self, event: dict[str, Any], key: str) -> Outcome:
         secret = self._options.routing_key.get_secret_value()

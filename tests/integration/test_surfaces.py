@@ -1,0 +1,167 @@
+"""One truth on every surface: who acknowledges in Slack is on it in PagerDuty, REST and console."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.alerter.store import answers
+from services.alerter.store.incidents import Arrival
+from services.demo.standins import Fault, pagerduty_webhooks, slack_clicks
+from services.demo.standins.pagerduty import AlertState
+from tests.build import a_backlash, a_moment
+from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.surfaces import (
+    INSTALLATION,
+    Surfaces,
+    acknowledge,
+    acknowledged_everywhere,
+    now,
+    surfaces,
+    until,
+)
+from uproar.backlash import EpisodeId, Event, Level
+
+SURFACES = ("slack", "pagerduty", "rest", "console")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as directory:
+        yield directory
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def there(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Surfaces]:
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path)
+    else:
+        url = await asyncio.to_thread(new_postgres_url, request.getfixturevalue("server"))
+    async with migrated(url) as database, surfaces(database) as running:
+        yield running
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[Surfaces]:
+    async with migrated(sqlite_url(tmp_path)) as database, surfaces(database) as running:
+        yield running
+
+
+async def lines(there: Surfaces, incident: str) -> list[tuple[str, str]]:
+    answer = await there.api.get(f"/v1/incidents/{incident}/timeline")
+    return [(line["happened"], line["by"]) for line in answer.json()["items"]]
+
+
+async def test_an_acknowledgement_on_any_surface_is_on_every_other(there):
+    for surface in SURFACES:
+        incident = f"e_{surface}"
+        await there.page(incident)
+        by = await acknowledge(there, incident, surface)
+        await until(lambda i=incident, by=by: acknowledged_everywhere(there, i, by))
+        await there.standins.pagerduty.subscription.settled()
+        # PagerDuty tells us of our own acknowledgement too: the echo is no second line.
+        assert await lines(there, incident) == [("opened", "uproar"), ("acknowledge", by)]
+
+
+async def test_a_resolve_on_any_surface_is_on_every_other(there):
+    async def resolved(incident: str) -> bool:
+        message, alert = there.in_slack(incident), there.in_pagerduty(incident)
+        shown = await there.status(incident)
+        return (
+            message.text.startswith("✅")
+            and alert.state is AlertState.RESOLVED
+            and shown["status"] == "resolved"
+        )
+
+    await there.page("e_slack")
+    assert await there.press("e_slack", "resolve")
+    await until(lambda: resolved("e_slack"))
+    assert not any(block["type"] == "actions" for block in there.in_slack("e_slack").blocks)
+
+    await there.page("e_pagerduty")
+    there.pagerduty_acts("e_pagerduty", AlertState.RESOLVED)
+    await until(lambda: resolved("e_pagerduty"))
+    assert (await lines(there, "e_pagerduty"))[-1] == ("resolve", "Ben (PagerDuty)")
+
+
+async def test_a_press_is_done_once_however_often_slack_repeats_it(small):
+    await small.page("e_1")
+    message = small.in_slack("e_1")
+    payload = small.standins.slack.clicks.payload(message, "uproar_acknowledge", user="Anna")
+    async with httpx.AsyncClient() as http:
+        for _ in range(3):
+            body, headers = slack_clicks.signed(payload, now=now())
+            url = f"{small.url}/v1/slack/interactions"
+            assert (await http.post(url, content=body, headers=headers)).status_code == 200
+    assert await lines(small, "e_1") == [("opened", "uproar"), ("acknowledge", "Anna (Slack)")]
+
+
+async def test_what_is_being_taken_is_asked_for_again(small):
+    await small.page("e_1")
+    body = pagerduty_webhooks.event(
+        "incident.acknowledged", f"uproar:{INSTALLATION}:e_1:1", by="Ben"
+    )
+    scope = "pagerduty:01STANDIN00000001"
+    async with small.database.writing() as transaction:
+        await answers.claim(transaction, scope, scope, now=now())
+    headers = pagerduty_webhooks.signed(body)
+    async with httpx.AsyncClient() as http:
+        url = f"{small.url}/v1/pagerduty/webhooks"
+        assert (await http.post(url, content=body, headers=headers)).status_code == 503
+        async with small.database.writing() as transaction:
+            await answers.release(transaction, scope)
+        assert (await http.post(url, content=body, headers=headers)).status_code == 202
+    assert (await small.status("e_1"))["acknowledged_by"] == "Ben (PagerDuty)"
+
+
+async def test_a_press_on_a_message_of_a_past_wave_changes_nothing_and_the_person_hears_why(small):
+    await small.page("e_1")
+    old = replace(small.in_slack("e_1"))
+    element = next(b for b in old.blocks if b["type"] == "actions")["elements"][0]
+    element["value"] = f"7:{element['value'].partition(':')[2]}"
+    assert await small.standins.slack.clicks.press(old, "uproar_acknowledge")
+    assert (await small.status("e_1"))["status"] == "open"
+    (answer,) = small.standins.slack.clicks.answers
+    assert answer["response_type"] == "ephemeral"
+    assert "earlier wave" in answer["text"]
+
+
+async def test_a_receiver_acts_only_on_incidents_that_it_was_told_of(small):
+    quiet = a_backlash(Event.OPENED, incident=EpisodeId("e_quiet"), level=Level.WATCH)
+    await small.advancer.hear(quiet, Arrival())
+    body = pagerduty_webhooks.event(
+        "incident.resolved", f"uproar:{INSTALLATION}:e_quiet:1", by="Ben"
+    )
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(
+            f"{small.url}/v1/pagerduty/webhooks",
+            content=body,
+            headers=pagerduty_webhooks.signed(body),
+        )
+    assert answer.status_code == 202
+    assert (await small.status("e_quiet"))["status"] == "open"
+
+
+async def test_through_the_socket_nobody_needs_to_reach_us(tmp_path):
+    async with migrated(sqlite_url(tmp_path)) as database, surfaces(database, socket=True) as there:
+        clicks = there.standins.slack.clicks
+        await there.page("e_1")
+        assert await there.press("e_1", "acknowledge")
+        await until(lambda: acknowledged_everywhere(there, "e_1", "Anna (Slack)"))
+        assert there.callbacks.problem() is None
+
+        await clicks.ask_back()  # Slack refreshes connections every few hours
+        await until(lambda: clicks.opened == 2 and len(clicks.sockets) == 1)
+        await there.page("e_2", at=a_moment(minutes=1))
+        assert await there.press("e_2", "acknowledge")
+        await until(lambda: acknowledged_everywhere(there, "e_2", "Anna (Slack)"))
+
+        there.standins.trouble(Fault.RATE_LIMITED, path="/slack/api/apps.connections.open")
+        await clicks.close()
+        await until(lambda: "429" in (there.callbacks.problem() or ""))
+        await until(lambda: clicks.opened == 3 and there.callbacks.problem() is None)
+        assert await there.press("e_2", "resolve")
+        await until(lambda: there.in_pagerduty("e_2").state is AlertState.RESOLVED)
