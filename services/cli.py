@@ -35,6 +35,8 @@ EXTRAS = {
 
 _EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("uproar"), prog_name="uproar")
@@ -277,6 +279,47 @@ def series(file: Path, *, budget: str, as_json: bool) -> None:
     from services.backtest.series import main as run
 
     run(file, budget=budget, as_json=as_json)
+
+
+@cli.group()
+def evaluate() -> None:
+    """
+    The project's own benchmarks, on research data of yours.
+
+    \b
+    Examples:
+      uproar evaluate detector --data research --quick
+    """
+
+
+@evaluate.command("detector")
+@click.option("--data", type=_FOLDER, required=True, help="The research data.")
+@click.option("--json", "as_json", is_flag=True, help="A list of {name, value, low, high, n}.")
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Draw into here.")
+@click.option(
+    "--quick", is_flag=True, help="Fewer brands and years: minutes instead of half an hour."
+)
+@click.option(
+    "--part",
+    type=click.Choice(["tune", "report"]),
+    default="report",
+    show_default=True,
+    help="Choose settings on one half of brands and time, report on the other.",
+)
+def evaluate_detector(
+    *, data: Path, as_json: bool, plots: Path | None, quick: bool, part: str
+) -> None:
+    """
+    Measure detection: simulated years, recombined crises, dated replays, beside simple rivals.
+
+    \b
+    Examples:
+      uproar evaluate detector --data research --quick --part tune
+      uproar evaluate detector --data research --plots pictures --json > figures.json
+    """
+    from services.backtest.evaluate.run import main as run
+
+    run(data=data, as_json=as_json, plots=plots, quick=quick, part=part)
 
 
 @cli.command()

@@ -35,7 +35,7 @@ def draw(
     Raises:
         Misconfigured: matplotlib is missing, or the folder cannot be written.
     """
-    plt = _matplotlib()
+    plt = pyplot()
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,8 @@ def draw(
     return paths
 
 
-def _matplotlib() -> Any:
+def pyplot() -> Any:
+    """Return pyplot, drawing to files; raises Misconfigured where matplotlib is missing."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra of its own
 

@@ -27,6 +27,7 @@ def test_the_verbs_are_those_of_the_interface() -> None:
                 "classify",
                 "demo",
                 "doctor",
+                "evaluate",
                 "init",
                 "keys",
                 "replay",
