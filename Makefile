@@ -11,6 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # Where pip's own index has no CPU build of torch, this one is asked before several GB of CUDA are taken.
 TORCH := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+ENCODER := hatch_build.py services/classifier/engine/native/encoder.c
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
 .PHONY: help demo up test check lint types arch unit integration e2e bench deploy-check install format clean
@@ -25,12 +26,12 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # --no-compile: the modules that are used compile at their first import; the rest (most) never need to.
-$(VENV)/.standalone: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.standalone: pyproject.toml $(ENCODER) | $(VENV)/bin/python
 	@echo "installing uproar and its embedded parts (no torch; about half a minute)"
 	@$(PIP) --no-compile --editable '.[standalone]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml $(ENCODER) | $(VENV)/bin/python
 	@echo "installing everything that the tests need (torch: CPU build where an index offers one)"
 	@$(PIP) 'torch==$(TORCH)+cpu' 2>/dev/null \
 	  || $(PIP) --retries 0 --timeout 20 --index-url $(TORCH_CPU_INDEX) 'torch==$(TORCH)+cpu' 2>/dev/null \

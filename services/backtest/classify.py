@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.classifier.engine import Engine, load
+from services.classifier.engine.repeats import Repeats
 
 MAX_LINE_BYTES = 1024 * 1024
 DIGITS = 4
@@ -28,7 +29,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 
 def main(*, model: str | None, batch: int) -> None:
     """Read posts from stdin, write scores to stdout; progress on stderr when it is a terminal."""
-    engine = load(model)
+    engine = Repeats(load(model))
     out = sys.stdout.buffer
     columns = (SpinnerColumn(), TextColumn("{task.completed} posts"), TimeElapsedColumn())
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:

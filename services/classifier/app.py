@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -75,9 +74,8 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
 
 
 async def _score(settings: ClassifierSettings, health: Health) -> Score:
-    threads = max(1, (os.cpu_count() or 1) - 1)
     model = await asyncio.to_thread(
-        engine.load, settings.model, device=settings.device, threads=threads
+        engine.load, settings.model, device=settings.device, threads=settings.threads
     )
     metrics.MODEL.info({"name": model.name})
     scorer = Scorer(model)

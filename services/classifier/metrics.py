@@ -64,6 +64,11 @@ UNSCORED = Counter(
     "Posts that flowed on without scores because the engine failed",
     registry=REGISTRY,
 )
+REPEATS = Counter(
+    "uproar_classifier_posts_repeated_total",
+    "Posts that read like one whose scores are remembered: over the posts scored, the hit rate",
+    registry=REGISTRY,
+)
 ENGINE_SECONDS = Histogram(
     "uproar_classifier_engine_seconds",
     "Time of the engine for a batch",

@@ -17,6 +17,7 @@ import structlog
 
 from services.classifier import metrics
 from services.classifier.engine import Engine
+from services.classifier.engine.repeats import Repeats
 from services.classifier.handler import Effects
 from uproar.assessment import MAX_EVIDENCE_TEXT, Assessment, Scores
 from uproar.errors import Malformed
@@ -43,13 +44,13 @@ class Scorer:
     def __init__(self, engine: Engine) -> None:
         self.name = engine.name
         self.problem: str | None = None
-        self._engine = engine
+        self._engine = Repeats(engine)
 
     def score(self, texts: Sequence[str]) -> list[Scores | None]:
         """Score texts, in order; None where the engine gives no probabilities. Blocks."""
         if not texts:
             return []
-        began = time.monotonic()
+        began, before = time.monotonic(), self._engine.repeated
         try:
             rows = self._engine.score(texts).tolist()
         except Exception as error:
@@ -59,6 +60,7 @@ class Scorer:
             return [None] * len(texts)
         finally:
             metrics.ENGINE_SECONDS.observe(time.monotonic() - began)
+            metrics.REPEATS.inc(self._engine.repeated - before)
         self.problem = None
         return [_scores(dict(zip(self._engine.heads, row, strict=True))) for row in rows]
 

@@ -32,6 +32,9 @@ class ClassifierSettings(KafkaSettings):
     )
     model: str | None = Field(default=None, validation_alias="UPROAR_MODEL")
     device: str = Field(default="cpu", pattern="^(cpu|cuda)$", validation_alias="UPROAR_DEVICE")
+    threads: int | None = Field(
+        default=None, ge=1, le=256, validation_alias="UPROAR_CLASSIFIER_THREADS"
+    )
     batch: int = Field(default=256, ge=1, le=4096, validation_alias="UPROAR_CLASSIFIER_BATCH")
     session_seconds: int = Field(
         default=6, ge=6, le=30, validation_alias="UPROAR_CLASSIFIER_SESSION_SECONDS"

@@ -1,5 +1,6 @@
 """Engine: texts -> calibrated probabilities. Not which posts, nor what follows from the scores."""
 
+import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -31,12 +32,13 @@ class Engine(Protocol):
         """
         Score texts: float32 (texts, heads), in their order; NaN rows where a text has no score.
 
-        A text's scores are the same, bit for bit, alone or in any company. No text raises.
+        A text's scores are the same, bit for bit, alone or in any company. No text raises. One
+        caller at a time; it may block for as long as the texts take.
         """
         ...
 
 
-def load(model: str | None = None, *, device: str = "cpu", threads: int = 1) -> Engine:
+def load(model: str | None = None, *, device: str = "cpu", threads: int | None = None) -> Engine:
     """
     Load a model.
 
@@ -44,7 +46,7 @@ def load(model: str | None = None, *, device: str = "cpu", threads: int = 1) -> 
         model: None for the shipped one; a directory (int8 as ``uproar train`` writes it, or Hugging
             Face); or the id of any Hugging Face sequence-classification model in safetensors.
         device: ``cpu`` or ``cuda``.
-        threads: Threads of one forward pass.
+        threads: How many compute at once; None for one on each core.
 
     Raises:
         Misconfigured: No such model, not one that can be used, or ``uproar[torch]`` is missing.
@@ -52,6 +54,7 @@ def load(model: str | None = None, *, device: str = "cpu", threads: int = 1) -> 
     """
     from services.classifier.engine.int8 import Int8Engine
 
+    threads = threads or os.cpu_count() or 1
     if model is None:
         shipped = files("services.classifier.weights") / SHIPPED
         return Int8Engine(Path(str(shipped)), device=device, threads=threads)

@@ -1,45 +1,70 @@
-"""Int8: the shipped weights on CTranslate2, heads in numpy. No torch."""
+"""Int8: the shipped weights, from texts to scores, on all cores. No torch."""
 
+import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.classifier.engine.heads import Heads
-from services.classifier.engine.tokens import Tokeniser, equal_length_batches
-from uproar.errors import Misconfigured
+from services.classifier.engine.native import NativeEncoder, Unsuitable
+from services.classifier.engine.portable import PortableEncoder
+from services.classifier.engine.tokens import Tokeniser
 
-_BATCH_TOKENS = 1024  # about 36 posts: more no longer fits the cache (measured)
+ENCODERS = ("native", "portable")
+_NICE = 5  # below everything else of the product: event loops and the broker go first
+
+
+class Encoder(Protocol):
+    """Token ids -> mean-pooled vectors; see :class:`NativeEncoder` and :class:`PortableEncoder`."""
+
+    window: int
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Encode texts of 1 to 128 tokens: float32 (texts, width). Called by several threads."""
+        ...
 
 
 class Int8Engine:
     """
     An encoder in int8, mean pooling, and one linear layer for all heads.
 
-    Every post is computed on its own numbers alone: activations are scaled per token, batches hold
-    texts of equal length, and what numpy adds up it adds up per post. So its scores are the same,
-    bit for bit, whoever its neighbours are.
+    Every post is computed on its own numbers alone: the encoders see to it, and what numpy adds up
+    it adds up per post. So its scores are the same, bit for bit, whoever its neighbours are and
+    however many threads there are. The two encoders differ in the last digits.
+
+    Args:
+        folder: ``model.bin``, ``tokenizer.json`` and ``heads.json``.
+        device: ``cpu`` or ``cuda``.
+        threads: How many compute at once; each takes a few texts from token ids to vectors. They
+            give way to everything else on the machine.
+        encoder: One of :data:`ENCODERS`; None for the fastest that runs here.
 
     Attributes:
+        encoder: Which one runs.
         thresholds: From which score on each single head holds.
         marks: What stands around a mention of the subject; None if the model was not taught it.
     """
 
-    def __init__(self, folder: Path, *, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, device: str = "cpu", threads: int = 1, encoder: str | None = None
+    ) -> None:
         self._heads = Heads(folder / "heads.json")
         self.name: str = self._heads.model
         self.heads: tuple[str, ...] = self._heads.names
         self.thresholds: dict[str, float] = self._heads.thresholds
         self.marks: tuple[str, str] | None = self._heads.marks
         self._tokeniser = Tokeniser(folder / "tokenizer.json")
-        try:
-            self._encoder = ctranslate2.Encoder(
-                str(folder), device=device, compute_type="int8", intra_threads=threads
-            )
-        except (RuntimeError, ValueError) as error:
-            raise Misconfigured(f"{folder}: CTranslate2 cannot load it: {error}") from error
+        self.encoder, self._encoder = _encoder(folder, device, threads, encoder)
+        self._pool = (
+            ThreadPoolExecutor(threads, "engine", initializer=_give_way) if threads > 1 else None
+        )
+        self.pooled(["warm up"])
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """
@@ -60,17 +85,33 @@ class Int8Engine:
 
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Give what the heads stand on: the mean of the encoder's output; NaN as in ``score``."""
+        window = self._encoder.window
+        if self._pool is None or len(texts) <= 1:
+            return self._rows(texts)
+        size = max(1, min(window, -(-len(texts) // self._pool._max_workers)))
+        parts = [texts[at : at + size] for at in range(0, len(texts), size)]
+        return np.concatenate(list(self._pool.map(self._rows, parts)))
+
+    def _rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
         ids = self._tokeniser.encode(texts)
         rows = np.full((len(texts), self._heads.width), np.nan, np.float32)
-        for positions in equal_length_batches([len(i or ()) for i in ids], _BATCH_TOKENS):
-            rows[positions] = self._forward(np.array([ids[p] for p in positions], np.int32))
+        readable = [place for place, some in enumerate(ids) if some]
+        if readable:
+            rows[readable] = self._encoder.encode([some for some in ids if some])
         return rows
 
-    def _forward(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        lengths = np.full(len(ids), ids.shape[1], np.int32)
-        output = self._encoder.forward_batch(
-            ctranslate2.StorageView.from_array(ids), ctranslate2.StorageView.from_array(lengths)
-        )
-        hidden = np.asarray(output.last_hidden_state.to_device(ctranslate2.Device.cpu))
-        pooled: NDArray[np.float32] = hidden.mean(axis=1)
-        return pooled
+
+def _encoder(folder: Path, device: str, threads: int, wanted: str | None) -> tuple[str, Encoder]:
+    if device == "cpu" and wanted != "portable":
+        try:
+            return "native", NativeEncoder(folder)
+        except Unsuitable:
+            if wanted == "native":
+                raise
+    return "portable", PortableEncoder(folder, device=device, threads=threads)
+
+
+def _give_way() -> None:
+    """Let this thread wait for all others of the machine; where that cannot be said, it does not."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -18,7 +18,6 @@ _UNKNOWN = "<unk>"
 
 _LINK = re.compile(r"(?:https?://|www\.)\S*", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<![\w@])@\w+(?:\.\w+)*")
-_BLANKS = re.compile(r"\s+")
 
 
 def normalise(text: str) -> str:
@@ -28,12 +27,21 @@ def normalise(text: str) -> str:
     Null bytes and lone surrogates become blanks; runs of blanks are folded; at most 2,048
     characters are kept.
     """
-    text = text[:_MAX_RAW].encode("utf-8", "replace").decode().replace("\x00", " ")
+    text = _sound(text[:_MAX_RAW])
     if "&" in text:
-        text = html.unescape(text).encode("utf-8", "replace").decode().replace("\x00", " ")
-    text = unicodedata.normalize("NFC", text)
-    text = _HANDLE.sub("@user", _LINK.sub("http", text))
-    return _BLANKS.sub(" ", text).strip()[:_MAX_TEXT]
+        text = _sound(html.unescape(text))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    text = _LINK.sub("http", text)
+    if "@" in text:
+        text = _HANDLE.sub("@user", text)
+    return " ".join(text.split())[:_MAX_TEXT]
+
+
+def _sound(text: str) -> str:
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\x00", " ")
 
 
 class Tokeniser:
@@ -57,17 +65,17 @@ class Tokeniser:
             half of the characters: an empty text, or a script that its vocabulary lacks.
         """
         clean = [normalise(text) for text in texts]
-        encodings = self._pieces.encode_batch(clean)
-        return [
-            encoding.ids if self._readable(text, encoding) else None
-            for text, encoding in zip(clean, encodings, strict=True)
-        ]
+        encodings = self._pieces.encode_batch_fast(clean)
+        return [self._ids(text, encoding) for text, encoding in zip(clean, encodings, strict=True)]
 
-    def _readable(self, text: str, encoding: Encoding) -> bool:
-        if not text:
-            return False
-        if self._unknown not in encoding.ids:
-            return True
+    def _ids(self, text: str, encoding: Encoding) -> list[int] | None:
+        ids: list[int] = encoding.ids
+        if not text or (self._unknown in ids and not self._readable(self._pieces.encode(text))):
+            return None
+        return ids
+
+    def _readable(self, encoding: Encoding) -> bool:
+        """Say whether half of the characters are known, by their places, which the fast way omits."""
         spans = zip(encoding.ids, encoding.offsets, strict=True)
         seen = unread = 0
         for token, (start, end) in spans:

