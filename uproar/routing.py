@@ -115,17 +115,33 @@ def receivers(
     return [(receiver, kind) for receiver in unique if not (quiet and receiver.pages_only)]
 
 
+_TAKEN: Final = frozenset({Happening.ACKNOWLEDGE, Happening.SNOOZE})
+_CLOSED: Final = frozenset(
+    {Happening.RESOLVE, Happening.ENDED, Happening.FALSE_ALARM, Happening.MERGE}
+)
+_KEPT_IN_THE_TIMELINE: Final = frozenset({Happening.NOTE, Happening.RATE, Happening.RELEASE})
+_SOUGHT: Final = frozenset({Happening.REOPEN, Happening.WAKE, Happening.UNSILENCE})
+_PUT_AWAY: Final = frozenset({State.RESOLVED, State.SNOOZED})
+
+
 def _kind(transition: Transition, *, told: bool) -> NoticeKind | None:
     """What a transition is to those who have been told of the incident before, or have not."""
-    match transition.happened:
-        case Happening.ACKNOWLEDGE:
-            return NoticeKind.ACKNOWLEDGE if transition.changed else None
-        case Happening.RESOLVE | Happening.ENDED:
-            return NoticeKind.RESOLVE if transition.changed else None
-    if transition.after is State.RESOLVED and not transition.page:
-        return None  # people closed it: only a rise, which reopens it, disturbs them again
-    closed = transition.before is State.RESOLVED
-    return NoticeKind.UPDATE if told and not closed else NoticeKind.TRIGGER
+    happened = transition.happened
+    if happened in _KEPT_IN_THE_TIMELINE:
+        return None
+    if happened in _TAKEN:
+        return NoticeKind.ACKNOWLEDGE if transition.changed else None
+    if happened in _CLOSED:
+        return NoticeKind.RESOLVE if transition.changed else None
+    if happened in _SOUGHT:  # somebody must take it
+        return NoticeKind.TRIGGER if transition.changed or transition.page else None
+    event = transition.happened_at is not None
+    away = transition.after is State.RESOLVED or (transition.after is State.SNOOZED and event)
+    if away and not transition.page:  # people put it away: only what brings it back disturbs them
+        return NoticeKind.RESOLVE if happened is Happening.SPLIT and transition.changed else None
+    back = transition.before in _PUT_AWAY and (event or transition.changed)
+    new = back or not told or happened is Happening.RETURNED
+    return NoticeKind.TRIGGER if new else NoticeKind.UPDATE
 
 
 def _canary(transition: Transition, routes: Sequence[Route]) -> list[tuple[Receiver, NoticeKind]]:

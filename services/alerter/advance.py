@@ -9,17 +9,39 @@ from typing import Final
 from ulid import ULID
 
 from services.alerter.notifier import Delivery, DeliveryId
-from services.alerter.store import deletions, deliveries, incidents, subjects
+from services.alerter.store import (
+    audit,
+    deletions,
+    deliveries,
+    incidents,
+    search,
+    silences,
+    subjects,
+)
 from services.alerter.store.database import Database, Transaction
 from services.alerter.store.incidents import Arrival
 from uproar.backlash import Backlash
-from uproar.incident import Act, Incident, IncidentId, Transition, advance
+from uproar.incident import (
+    UPROAR,
+    Act,
+    IllegalTransition,
+    Incident,
+    IncidentId,
+    State,
+    Transition,
+    Verb,
+    advance,
+    echoed,
+    split,
+)
 from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
 from uproar.routing import Receiver, Route, receivers
-from uproar.subject import Subject, SubjectId
+from uproar.subject import Kind, Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
+_PAGE, _NOTICE = "page", "notice"
+_LOUD: Final = frozenset({NoticeKind.TRIGGER, NoticeKind.UPDATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,28 +93,33 @@ class Advancer:
             Malformed: It can never be taken.
             Unavailable: The database does not answer: the same again later.
         """
-        now, incident_id = self._clock(), IncidentId(event.incident)
+        now = self._clock()
         async with self._database.writing() as transaction:
             event = replace(event, evidence=await deletions.redacted(transaction, event.evidence))
-            before = await incidents.locked(transaction, incident_id)
+            subject = await _subject(transaction, event.subject)
+            before = await incidents.home(transaction, event, kind=subject.kind)
             after, lines = advance(before, event, now=now)
             if not lines:
                 return None
-            subject = await _subject(transaction, event.subject)
+            leads = await _leads(transaction, after)
             if before is None:
                 await incidents.create(transaction, after, subject, now=now)
             else:
                 await incidents.save(transaction, after)
-            await incidents.remember_event(transaction, event, arrival, now=now)
+            await incidents.remember_event(transaction, after.id, event, arrival, now=now)
             await incidents.add_evidence(transaction, after, event.evidence)
             step = _Step(before=before, after=after, subject=subject)
             await self._tell(transaction, step, lines, arrival)
+            for lead in leads:
+                spoken, lines = echoed(lead, event, now)
+                if lines:
+                    await self._keep(transaction, lead, spoken, lines, arrival)
         self._written.set()
         return after
 
     async def act(self, incident_id: IncidentId, act: Act) -> Incident | None:
         """
-        Do what a person does.
+        Do what a person, or a timer, does.
 
         Returns:
             The incident as it now stands; None where there is no such incident.
@@ -101,19 +128,139 @@ class Advancer:
             IllegalTransition: The incident's state does not allow it.
             Unavailable: The database does not answer.
         """
-        now = self._clock()
         async with self._database.writing() as transaction:
             before = await incidents.locked(transaction, incident_id)
             if before is None:
                 return None
-            after, lines = advance(before, act, now=now)
-            subject = await _subject(transaction, before.subject)
-            arrival = await incidents.arrival(transaction, incident_id)
-            await incidents.save(transaction, after)
-            step = _Step(before=before, after=after, subject=subject)
-            await self._tell(transaction, step, lines, replace(arrival, accepted_at=None))
+            after = await self._do(transaction, before, act)
         self._written.set()
         return after
+
+    async def merge(self, incident_id: IncidentId, into: IncidentId, act: Act) -> Incident | None:
+        """Let one incident speak for another; :meth:`unmerge` undoes it. As :meth:`act`."""
+        async with self._database.writing() as transaction:
+            pair = await self._pair(transaction, incident_id, into)
+            if pair is None:
+                return None
+            joins, stays = pair
+            if stays.merged_into is not None:
+                raise IllegalTransition(f"{stays.id} was itself merged into {stays.merged_into}")
+            after = await self._do(transaction, joins, replace(act, verb=Verb.MERGE, other=into))
+            await self._do(transaction, stays, replace(act, verb=Verb.ABSORB, other=incident_id))
+        self._written.set()
+        return after
+
+    async def unmerge(self, incident_id: IncidentId, act: Act) -> Incident | None:
+        """Take a merged incident out again, as it stood before. As :meth:`act`."""
+        async with self._database.writing() as transaction:
+            known = await incidents.locked(transaction, incident_id)
+            if known is None:
+                return None
+            lead = known.merged_into
+            if lead is None:
+                raise IllegalTransition(f"{incident_id} was not merged into another incident")
+            pair = await self._pair(transaction, incident_id, lead)
+            if pair is None:
+                return None
+            leaves, stays = pair
+            after = await self._do(transaction, leaves, replace(act, verb=Verb.UNMERGE, other=lead))
+            release = replace(act, verb=Verb.RELEASE, other=incident_id)
+            if stays.merged_into is None:
+                await self._do(transaction, stays, release)
+        self._written.set()
+        return after
+
+    async def split(self, incident_id: IncidentId, act: Act) -> Incident | None:
+        """Make the last episode an incident of its own and return that one. As :meth:`act`."""
+        now = self._clock()
+        act = replace(act, verb=Verb.SPLIT)
+        async with self._database.writing() as transaction:
+            whole = await incidents.locked(transaction, incident_id)
+            if whole is None:
+                return None
+            earlier = await incidents.episode(transaction, incident_id, whole.episode - 1)
+            (left, lines), (new, first) = split(whole, act, earlier, now=now)
+            subject = await _subject(transaction, whole.subject)
+            await incidents.create(transaction, new, subject, now=now)
+            await incidents.add_evidence(transaction, new, new.evidence)
+            await self._keep(transaction, whole, left, lines)
+            await self._tell(
+                transaction, _Step(before=None, after=new, subject=subject), first, Arrival()
+            )
+            await _note(transaction, whole, replace(act, other=new.id), now)
+        self._written.set()
+        return new
+
+    async def ring(self) -> int:
+        """Wake what was snoozed until now, tell what a silence held back; returns how many."""
+        now, rung = self._clock(), 0
+        async with self._database.reading() as transaction:
+            due = await silences.due(transaction, now=now)
+            held = await silences.held_back(transaction)
+        for incident in due:
+            rung += await self._wakes(incident)
+        for incident, subject, severity in held:
+            async with self._database.writing() as transaction:
+                if await silences.covers(transaction, subject, severity=severity, now=now):
+                    continue
+                rung += await self._unsilence(transaction, incident)
+        if rung:
+            self._written.set()
+        return rung
+
+    async def _wakes(self, incident: IncidentId) -> bool:
+        try:
+            woken = await self.act(incident, Act(verb=Verb.WAKE, by=UPROAR))
+        except IllegalTransition:  # somebody was faster
+            return False
+        return woken is not None
+
+    async def _unsilence(self, transaction: Transaction, incident: IncidentId) -> bool:
+        before = await incidents.locked(transaction, incident)
+        what = await silences.hushed(transaction, incident)
+        if before is None or what is None:
+            return False
+        await silences.hush(transaction, incident, None)
+        if before.state is State.RESOLVED:
+            return False  # it is over, and nobody was ever told of it
+        act = Act(verb=Verb.UNSILENCE, by=UPROAR, page=what == _PAGE)
+        await self._do(transaction, before, act)
+        return True
+
+    async def _pair(
+        self, transaction: Transaction, one: IncidentId, other: IncidentId
+    ) -> tuple[Incident, Incident] | None:
+        """Lock two incidents, in an order that everybody keeps to."""
+        if one == other:
+            raise IllegalTransition("an incident cannot be merged into itself")
+        found = {name: await incidents.locked(transaction, name) for name in sorted({one, other})}
+        first, second = found[one], found[other]
+        return None if first is None or second is None else (first, second)
+
+    async def _do(self, transaction: Transaction, before: Incident, act: Act) -> Incident:
+        now = self._clock()
+        after, lines = advance(before, act, now=now)
+        await self._keep(transaction, before, after, lines)
+        if act.by != UPROAR:
+            await _note(transaction, before, act, now)
+        return after
+
+    async def _keep(
+        self,
+        transaction: Transaction,
+        before: Incident,
+        after: Incident,
+        lines: Sequence[Transition],
+        arrival: Arrival | None = None,
+    ) -> None:
+        """Write what became of an incident, and who must hear of it."""
+        subject = await _subject(transaction, before.subject)
+        if arrival is None:
+            last = await incidents.arrival(transaction, before.id)
+            arrival = replace(last, accepted_at=None)
+        await incidents.save(transaction, after)
+        step = _Step(before=before, after=after, subject=subject)
+        await self._tell(transaction, step, lines, arrival)
 
     async def forget(self, gone: Sequence[Deletion]) -> None:
         """Blank posts that were taken back wherever they stand; raises Unavailable."""
@@ -121,6 +268,7 @@ class Advancer:
             touched = await deletions.remember(transaction, gone, now=self._clock())
             for incident_id, posts in touched.items():
                 await deliveries.redact(transaction, incident_id, posts)
+                await search.index(transaction, incident_id)
 
     async def _tell(
         self,
@@ -130,14 +278,34 @@ class Advancer:
         arrival: Arrival,
     ) -> None:
         """Write the timeline, and a delivery for each receiver that must hear of it."""
-        await incidents.write_down(transaction, lines)
         reached = step.before.level if step.before else None
         new = [
             self._delivery(step, line, receiver, kind, arrival)
             for line in lines
             for receiver, kind in receivers(line, step.subject, self._routes, reached=reached)
         ]
-        await deliveries.enqueue(transaction, new)
+        if await self._audible(transaction, step, new):
+            await deliveries.enqueue(transaction, new)
+        await incidents.write_down(transaction, step.after, lines)
+        await search.index(transaction, step.after.id)
+
+    async def _audible(
+        self, transaction: Transaction, step: _Step, new: Sequence[Delivery]
+    ) -> bool:
+        """Tell whether people hear of it now; what a silence holds back is told when it ends."""
+        hushed = await silences.hushed(transaction, step.after.id)
+        if hushed and (step.after.state is State.RESOLVED or _taken(new)):
+            await silences.hush(transaction, step.after.id, None)
+            return False  # it was never told, and needs no telling any more
+        silent = step.subject.kind is not Kind.CANARY and await silences.covers(
+            transaction, step.after.subject, severity=step.after.severity, now=self._clock()
+        )
+        loud = [delivery for delivery in new if delivery.kind in _LOUD]
+        if not silent or not loud:
+            return hushed is None or not silent
+        page = hushed == _PAGE or any(delivery.notice.page for delivery in loud)
+        await silences.hush(transaction, step.after.id, _PAGE if page else _NOTICE)
+        return False
 
     def _delivery(
         self, step: _Step, line: Transition, receiver: Receiver, kind: NoticeKind, arrival: Arrival
@@ -163,6 +331,42 @@ class Advancer:
             accepted_at=arrival.accepted_at,
             traceparent=arrival.traceparent,
         )
+
+
+async def _leads(transaction: Transaction, incident: Incident) -> list[Incident]:
+    """Lock those that speak for an incident, one for the other, before anything is written."""
+    leads: list[Incident] = []
+    while incident.merged_into is not None:
+        lead = await incidents.locked(transaction, incident.merged_into)
+        if lead is None:
+            raise RuntimeError(f"{incident.merged_into}, into which others were merged, is gone")
+        leads.append(lead)
+        incident = lead
+    return leads
+
+
+def _taken(new: Sequence[Delivery]) -> bool:
+    return any(delivery.kind is NoticeKind.ACKNOWLEDGE for delivery in new)
+
+
+async def _note(transaction: Transaction, incident: Incident, act: Act, now: datetime) -> None:
+    said = {
+        "note": act.note,
+        "until": act.until,
+        "assignee": act.assignee,
+        "other": act.other,
+        "severity": act.severity,
+    }
+    await audit.note(
+        transaction,
+        now=now,
+        who=act.by,
+        via=act.via or "unknown",
+        what=f"incident.{act.verb.value}",
+        target=incident.id,
+        subject=incident.subject,
+        detail={name: str(value) for name, value in said.items() if value is not None},
+    )
 
 
 async def _subject(transaction: Transaction, subject: SubjectId) -> Subject:

@@ -106,7 +106,7 @@ def _works(
     consumer = Consumer(settings, Taker(database, advancer, wall_clock))
     publisher = Publisher(settings, database)
     classifier = ClassifierWatch(settings.classifier_url, probing)
-    upkeep = Upkeep(database, wall_clock)
+    upkeep = Upkeep(database, advancer, wall_clock)
     callbacks = Callbacks(database, advancer, notify, wall_clock)
 
     health = Health()
@@ -193,11 +193,17 @@ async def _begin(database: Database, subjects_: Sequence[Subject]) -> str:
 
 
 class Upkeep:
-    """Looks at the database every other second, counts what stands in it, prunes once an hour."""
+    """
+    Looks at the database every other second: wakes what was snoozed, counts what stands in it.
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    Once an hour it prunes.
+    """
+
+    def __init__(
+        self, database: Database, advancer: Advancer, clock: Callable[[], datetime]
+    ) -> None:
         self.problem: str | None = None
-        self._database, self._clock = database, clock
+        self._database, self._advancer, self._clock = database, advancer, clock
         self._pruned_at = clock()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -212,8 +218,9 @@ class Upkeep:
                 await asyncio.wait_for(stop.wait(), LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:
-        """Measure once, and prune when it is time; raises Unavailable."""
+        """Ring and measure once, and prune when it is time; raises Unavailable."""
         now = self._clock()
+        await self._advancer.ring()
         async with self._database.reading() as transaction:
             counts = await history.counts(transaction)
             backlog = await deliveries.backlog(transaction)

@@ -99,7 +99,8 @@ async def opened(server: Server, *episodes: str) -> None:
         database, routes=[], console_url="", clock=wall_clock, written=asyncio.Event()
     )
     for episode in episodes:
-        await advancer.hear(a_backlash(incident=EpisodeId(episode)), Arrival())
+        event = a_backlash(incident=EpisodeId(episode), subject=episode)
+        await advancer.hear(event, Arrival())
     await database.close()
 
 

@@ -12,6 +12,23 @@ _OPENING: Final = {
     Level.CRISIS: "Crisis for {}",
 }
 
+# What people and timers do beside acknowledging and resolving.
+_DID: Final = {
+    Happening.REOPEN: "{} opened it again",
+    Happening.SNOOZE: "{} snoozed it",
+    Happening.ASSIGN: "{} assigned it",
+    Happening.NOTE: "{} left a note",
+    Happening.RATE: "{} rated it",
+    Happening.FALSE_ALARM: "{} called it a false alarm",
+    Happening.MERGE: "{} merged it into another incident",
+    Happening.ABSORB: "{} merged another incident into it",
+    Happening.UNMERGE: "{} took it out of another incident again",
+    Happening.RELEASE: "{} took another incident out of it again",
+    Happening.SPLIT: "{} split it",
+    Happening.WAKE: "The snooze is over",
+    Happening.UNSILENCE: "The silence is over",
+}
+
 TRIAL: Final = Trial(
     title="A test from uproar: this receiver works",
     why_now="Somebody asked uproar to try it. Nothing has happened.",
@@ -34,6 +51,10 @@ def title(facts: Facts) -> str:
             said = f"{opening} grows: {_window(facts)}"
         case Happening.ROSE if not facts.begins:
             said = f"Now worse. {opening}: {_window(facts)}"
+        case Happening.RETURNED:
+            said = f"It is back. {opening}: {_window(facts)}"
+        case what if what in _DID:
+            said = f"{_did(facts)}: {_lower(opening)}"
         case _:
             said = f"{opening}: {_window(facts)}"
     return said
@@ -88,6 +109,11 @@ def changed(facts: Facts) -> str:
             return f"{facts.by} {verb} at {facts.when(facts.at)}.{note}"
         case Happening.ENDED:
             return "Complaints are back to the usual."
+        case Happening.RETURNED:
+            return "It was over, and a new wave of it began."
+        case what if what in _DID:
+            note = f" “{facts.note}”" if facts.note else ""
+            return f"{_did(facts)} at {facts.when(facts.at)}.{note}"
     again = "It had been closed and has risen again. " if facts.reopened else ""
     return (again + _moved(facts)).strip()
 
@@ -101,7 +127,8 @@ def standing(facts: Facts) -> str:
         case State.ACKNOWLEDGED:
             return f"{facts.taken_by} is on it."
         case State.SNOOZED:
-            return "Snoozed."
+            until = incident.snoozed_until
+            return f"Snoozed until {facts.when(until)}." if until else "Snoozed."
         case State.RESOLVED:
             by = f" by {facts.closed_by}" if facts.closed_by else ""
             return f"Closed{by}." if by else "It is over."
@@ -117,6 +144,11 @@ def advice(facts: Facts) -> str:
         "Answer openly: what you know, what you do next, when you will be back. "
         "Do not delete criticism."
     )
+
+
+def _did(facts: Facts) -> str:
+    whose = f" to {facts.assignee}" if facts.what is Happening.ASSIGN and facts.assignee else ""
+    return _DID[facts.what].format(facts.by) + whose
 
 
 def _window(facts: Facts) -> str:

@@ -9,7 +9,9 @@ from uproar.subject import Subject
 
 MAX_NAME: Final = 60
 MAX_NOTE: Final = 300
-GROWING: Final = frozenset({Happening.OPENED, Happening.GREW, Happening.ROSE})
+GROWING: Final = frozenset(
+    {Happening.OPENED, Happening.GREW, Happening.ROSE, Happening.DOUBLED, Happening.RETURNED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,11 @@ class Facts:
         """Who resolved it; empty where it ended by itself."""
         by = self.incident.resolved_by or ""
         return "" if by == UPROAR else line(by, MAX_NAME)
+
+    @property
+    def assignee(self) -> str:
+        """Whose it is; empty where it is nobody's."""
+        return line(self.incident.assignee or "", MAX_NAME)
 
     @property
     def begins(self) -> bool:

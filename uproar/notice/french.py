@@ -15,6 +15,23 @@ _LEVEL: Final = {Level.WATCH: "à surveiller", Level.ALERT: "alerte", Level.CRIS
 _NARROW: Final = "\u202f"  # before ; ! ? and between thousands; the colon takes a full one
 _COLON: Final = "\u00a0:"
 
+# Ce que font les gens et les minuteries, outre prendre en charge et clore.
+_DID: Final = {
+    Happening.REOPEN: "Rouvert par {}",
+    Happening.SNOOZE: "Mis en veille par {}",
+    Happening.ASSIGN: "Attribué par {}",
+    Happening.NOTE: "Note de {}",
+    Happening.RATE: "Gravité jugée par {}",
+    Happening.FALSE_ALARM: "Fausse alerte selon {}",
+    Happening.MERGE: "Fusionné dans un autre incident par {}",
+    Happening.ABSORB: "Un autre incident y a été fusionné par {}",
+    Happening.UNMERGE: "Retiré d’un autre incident par {}",
+    Happening.RELEASE: "Un autre incident en a été retiré par {}",
+    Happening.SPLIT: "Scindé par {}",
+    Happening.WAKE: "La veille est finie",
+    Happening.UNSILENCE: "Le silence est fini",
+}
+
 TRIAL: Final = Trial(
     title="Essai d’uproar\u00a0: ce destinataire fonctionne",
     why_now="Quelqu’un l’a fait essayer. Il ne s’est rien passé.",
@@ -37,6 +54,10 @@ def title(facts: Facts) -> str:
             said = f"{opening}, ça enfle{_COLON} {_window(facts)}"
         case Happening.ROSE if not facts.begins:
             said = f"Aggravation. {opening}{_COLON} {_window(facts)}"
+        case Happening.RETURNED:
+            said = f"Ça repart. {opening}{_COLON} {_window(facts)}"
+        case what if what in _DID:
+            said = f"{_did(facts)}{_COLON} {_lower(opening)}"
         case _:
             said = f"{opening}{_COLON} {_window(facts)}"
     return said
@@ -96,6 +117,10 @@ def changed(facts: Facts) -> str:
             return f"Clos par {facts.by} à {at}.{note}"
         case Happening.ENDED:
             return "Les plaintes sont revenues à leur niveau habituel."
+        case Happening.RETURNED:
+            return "C’était terminé, et une nouvelle vague commence."
+        case what if what in _DID:
+            return f"{_did(facts)}, {at}.{note}"
     again = "L’incident était clos et repart. " if facts.reopened else ""
     return (again + _moved(facts)).strip()
 
@@ -108,7 +133,8 @@ def standing(facts: Facts) -> str:
         case State.ACKNOWLEDGED:
             return f"{facts.taken_by} s’en charge."
         case State.SNOOZED:
-            return "En pause."
+            until = facts.incident.snoozed_until
+            return f"En veille jusqu’à {facts.when(until)}." if until else "En pause."
         case State.RESOLVED:
             return f"Clos par {facts.closed_by}." if facts.closed_by else "C’est terminé."
 
@@ -126,6 +152,11 @@ def advice(facts: Facts) -> str:
         "Répondez franchement\u00a0: ce que vous savez, ce que vous faites, quand vous reviendrez. "
         "Ne supprimez pas les critiques."
     )
+
+
+def _did(facts: Facts) -> str:
+    whose = f" à {facts.assignee}" if facts.what is Happening.ASSIGN and facts.assignee else ""
+    return _DID[facts.what].format(facts.by) + whose
 
 
 def _window(facts: Facts) -> str:

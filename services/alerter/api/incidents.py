@@ -189,8 +189,8 @@ async def incident(given: Given, _: Viewer, incident_id: Id) -> Incident:
 async def timeline(given: Given, _: Viewer, incident_id: Id) -> Timeline:
     """Show what happened to an incident, the first first."""
     async with given.database.reading() as transaction:
-        await _incident(transaction, incident_id)
-        rows = await history.timeline(transaction, incident_id)
+        found = await _incident(transaction, incident_id)
+        rows = await history.timeline(transaction, found.id)
     return Timeline(items=[Line.model_validate(row) for row in rows])
 
 
@@ -198,8 +198,8 @@ async def timeline(given: Given, _: Viewer, incident_id: Id) -> Timeline:
 async def evidence(given: Given, _: Viewer, incident_id: Id) -> Evidence:
     """Show every post that was cited, those of the last event first."""
     async with given.database.reading() as transaction:
-        await _incident(transaction, incident_id)
-        rows = await history.evidence(transaction, incident_id)
+        found = await _incident(transaction, incident_id)
+        rows = await history.evidence(transaction, found.id)
     return Evidence(items=[Cited.model_validate(row) for row in rows])
 
 
@@ -207,8 +207,8 @@ async def evidence(given: Given, _: Viewer, incident_id: Id) -> Evidence:
 async def sent(given: Given, _: Viewer, incident_id: Id) -> Deliveries:
     """Show what was sent to whom, and what is still on its way."""
     async with given.database.reading() as transaction:
-        await _incident(transaction, incident_id)
-        rows = await deliveries.of_incident(transaction, incident_id)
+        found = await _incident(transaction, incident_id)
+        rows = await deliveries.of_incident(transaction, found.id)
     return Deliveries(items=[Delivery.model_validate(row) for row in rows])
 
 

@@ -40,6 +40,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",  # the one-time token stands in an address
     "X-Content-Type-Options": "nosniff",
 }
+_OFFERED: Final = frozenset({Verb.ACKNOWLEDGE, Verb.RESOLVE})
 _HERE: Final = Path(__file__).parent
 _LOCAL: Final = re.compile(r"/(incidents/[\w.-]{1,200})?")
 
@@ -67,16 +68,33 @@ def _number(value: float | None) -> str:
 
 def _happening(line: Mapping[str, Any]) -> str:
     """Say what a line of the timeline tells, in the words of people."""
+    by, other = line["by"], line["other"]
     words = {
         Happening.OPENED: "Opened",
         Happening.GREW: "Grew",
         Happening.ROSE: f"Rose to {line['level']}",
+        Happening.DOUBLED: "Grew to twice its size",
+        Happening.RETURNED: f"Returned: wave {line['episode']}",
         Happening.SUBSIDED: "Subsided",
         Happening.ENDED: "Ended",
-        Happening.ACKNOWLEDGE: f"Acknowledged by {line['by']}",
-        Happening.RESOLVE: f"Resolved by {line['by']}",
+        Happening.ACKNOWLEDGE: f"Acknowledged by {by}",
+        Happening.RESOLVE: f"Resolved by {by}",
+        Happening.REOPEN: f"Reopened by {by}",
+        Happening.SNOOZE: f"Snoozed by {by}",
+        Happening.ASSIGN: f"Assigned to {other} by {by}" if other else f"Unassigned by {by}",
+        Happening.NOTE: f"Note by {by}",
+        Happening.RATE: f"Rated by {by}",
+        Happening.FALSE_ALARM: f"Called a false alarm by {by}",
+        Happening.MERGE: f"Merged into another incident by {by}",
+        Happening.ABSORB: f"Another incident was merged into it by {by}",
+        Happening.UNMERGE: f"Taken out of another incident by {by}",
+        Happening.RELEASE: f"Another incident was taken out of it by {by}",
+        Happening.SPLIT: f"Split by {by}",
+        Happening.WAKE: "Snooze over",
+        Happening.UNSILENCE: "Silence over",
     }
-    again = line["before"] == State.RESOLVED and line["after"] != State.RESOLVED
+    detected = line["happened_at"] is not None
+    again = line["before"] == State.RESOLVED and line["after"] != State.RESOLVED and detected
     return words[Happening(line["happened"])] + (" and opened again" if again else "")
 
 
@@ -156,7 +174,7 @@ async def act(request: Request, incident_id: str, verb: str) -> Response:
             heading="This form is too old",
             text="Go back, reload the page and try again.",
         )
-    if verb not in set(Verb) or not who.role.may(Role.RESPONDER):
+    if verb not in _OFFERED or not who.role.may(Role.RESPONDER):
         return _missing(request)
     note = form.get("note", "").strip()[:4000] or None
     doing = Act(verb=Verb(verb), by=who.name, note=note)

@@ -3,17 +3,46 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
 
-from services.alerter.store.database import Transaction
-from services.alerter.store.tables import EVIDENCE, INCIDENTS, TRANSITIONS
+from services.alerter.store import search
+from services.alerter.store.columns import UtcDateTime
+from services.alerter.store.database import SQLITE, Transaction
+from services.alerter.store.tables import EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
 from uproar.incident import State
 from uproar.subject import Kind
 
 SHOWN: Final = INCIDENTS.c.kind != Kind.CANARY.value
 """The one place that leaves canaries out of lists, counts and reports."""
+
+SEARCH: Final = table(
+    search.TABLE,
+    column("rowid"),
+    column("incident"),
+    column("opened_at", UtcDateTime),
+    column("terms"),
+)
+_PLACE: Final = tuple_(INCIDENTS.c.opened_at, INCIDENTS.c.id)
+_NEWEST: Final = (INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc())
+_MAX_BRANCHES: Final = 64
 
 Row = dict[str, Any]
 Place = tuple[datetime, str]
@@ -22,32 +51,110 @@ Place = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which incidents are asked for; ``since`` (inclusive) and ``until`` judge ``opened_at``."""
+    """
+    Which incidents are asked for; ``since`` (inclusive) and ``until`` judge ``opened_at``.
+
+    Attributes:
+        sight: The only subjects that whoever asks may see; None: all.
+        text: Words that the incident or its evidence mentions, all of them.
+    """
 
     states: Sequence[State] = ()
     subject: str | None = None
+    sight: frozenset[str] | None = None
     severity_min: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+
+    @property
+    def subjects(self) -> list[str] | None:
+        """The subjects that are asked for and may be seen; None: all."""
+        if self.subject is None:
+            return None if self.sight is None else sorted(self.sight)
+        seen = self.sight is None or self.subject in self.sight
+        return [self.subject] if seen else []
 
 
 async def incidents(
     transaction: Transaction, wanted: Filter, *, limit: int, after: Place | None = None
 ) -> list[Row]:
     """Return at most ``limit`` incidents, the newest first, behind the place ``after``."""
-    query = select(INCIDENTS).where(SHOWN, *_conditions(wanted))
+    if wanted.subjects == []:
+        return []
+    if wanted.text is not None:
+        return await _mentioning(transaction, wanted, wanted.text, limit=limit, after=after)
+    conditions = [SHOWN, *_conditions(wanted)]
     if after is not None:
-        query = query.where(tuple_(INCIDENTS.c.opened_at, INCIDENTS.c.id) < _place(after))
-    return await _rows(
-        transaction,
-        query.order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc()).limit(limit),
-    )
+        conditions.append(_place(after) > _PLACE)
+    found = union_all(
+        *(
+            select(_ranked(branch, *conditions).limit(limit).subquery())
+            for branch in _branches(wanted)
+        )
+    ).subquery()
+    listed = (
+        select(found.c.id).order_by(found.c.opened_at.desc(), found.c.id.desc()).limit(limit)
+    ).subquery()
+    query = select(INCIDENTS).join(listed, listed.c.id == INCIDENTS.c.id).order_by(*_NEWEST)
+    return await _rows(transaction, query)
+
+
+def _branches(wanted: Filter) -> list[ColumnElement[bool]]:
+    """
+    Cut what is asked for into lists that each lie in order in one index, to be merged.
+
+    An engine that is asked for two states at once sorts all that ever stood in either.
+    """
+    states = [state.value for state in wanted.states]
+    if wanted.subjects is None:
+        return [INCIDENTS.c.state == state for state in states] or [true()]
+    pairs = list(product(wanted.subjects, states or list(State)))
+    if len(pairs) > _MAX_BRANCHES:
+        within = INCIDENTS.c.subject.in_(wanted.subjects)
+        return [and_(within, INCIDENTS.c.state == state) for state in states] or [within]
+    return [
+        and_(INCIDENTS.c.subject == subject, INCIDENTS.c.state == state) for subject, state in pairs
+    ]
+
+
+def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(INCIDENTS.c.id, INCIDENTS.c.opened_at).where(*conditions).order_by(*_NEWEST)
+
+
+async def _mentioning(
+    transaction: Transaction, wanted: Filter, said: str, *, limit: int, after: Place | None
+) -> list[Row]:
+    """List what mentions some words: both engines find it in the order of the list."""
+    sqlite = transaction.dialect.name == SQLITE
+    asked = search.asked(said, sqlite=sqlite)
+    if asked is None:
+        return []
+    conditions = [SHOWN, *_conditions(wanted)]
+    if wanted.states:
+        conditions.append(INCIDENTS.c.state.in_([state.value for state in wanted.states]))
+    if wanted.subjects is not None:
+        conditions.append(INCIDENTS.c.subject.in_(wanted.subjects))
+    query = select(INCIDENTS).join(SEARCH, SEARCH.c.incident == INCIDENTS.c.id).where(*conditions)
+    if not sqlite:
+        query = query.where(SEARCH.c.terms.op("@@")(cast(asked, TSQUERY)))
+        if after is not None:
+            query = query.where(tuple_(SEARCH.c.opened_at, SEARCH.c.incident) < _place(after))
+        order = (SEARCH.c.opened_at.desc(), SEARCH.c.incident.desc())
+        return await _rows(transaction, query.order_by(*order).limit(limit))
+    query = query.where(literal_column("search").op("MATCH")(asked))
+    if after is not None:
+        place = await search.row_of(transaction, after[1])
+        query = query.where(SEARCH.c.rowid < place)
+    return await _rows(transaction, query.order_by(SEARCH.c.rowid.desc()).limit(limit))
 
 
 async def incident(transaction: Transaction, incident_id: str) -> Row | None:
-    """Return one incident."""
+    """Return one incident, by its id or by the name of one of its episodes."""
     rows = await _rows(transaction, select(INCIDENTS).where(INCIDENTS.c.id == incident_id))
+    if not rows:
+        whole = select(EPISODES.c.incident).where(EPISODES.c.id == incident_id).scalar_subquery()
+        rows = await _rows(transaction, select(INCIDENTS).where(INCIDENTS.c.id == whole))
     return rows[0] if rows else None
 
 
@@ -68,6 +175,18 @@ async def evidence(transaction: Transaction, incident_id: str) -> list[Row]:
         .where(EVIDENCE.c.incident == incident_id)
         .order_by(EVIDENCE.c.sequence.desc(), EVIDENCE.c.place)
     )
+    return await _rows(transaction, query)
+
+
+async def episodes(transaction: Transaction, incident_id: str) -> list[Row]:
+    """Return the episodes of an incident, the first first."""
+    query = select(EPISODES).where(EPISODES.c.incident == incident_id).order_by(EPISODES.c.number)
+    return await _rows(transaction, query)
+
+
+async def merged(transaction: Transaction, incident_id: str) -> list[Row]:
+    """Return the incidents for which this one speaks."""
+    query = select(INCIDENTS).where(INCIDENTS.c.merged_into == incident_id).order_by(*_NEWEST)
     return await _rows(transaction, query)
 
 
@@ -96,28 +215,13 @@ async def counts(transaction: Transaction) -> Counts:
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.states:
-        conditions.append(INCIDENTS.c.state.in_([state.value for state in wanted.states]))
-    if wanted.subject is not None:
-        conditions.append(INCIDENTS.c.subject == wanted.subject)
     if wanted.severity_min is not None:
         conditions.append(INCIDENTS.c.severity >= wanted.severity_min)
     if wanted.since is not None:
         conditions.append(INCIDENTS.c.opened_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(INCIDENTS.c.opened_at < wanted.until)
-    if wanted.text:
-        conditions.append(_mentions(wanted.text))
     return conditions
-
-
-def _mentions(text: str) -> ColumnElement[bool]:
-    cited = select(EVIDENCE.c.incident).where(EVIDENCE.c.text.icontains(text, autoescape=True))
-    return or_(
-        INCIDENTS.c.title.icontains(text, autoescape=True),
-        INCIDENTS.c.subject_name.icontains(text, autoescape=True),
-        INCIDENTS.c.id.in_(cited),
-    )
 
 
 def _place(after: Place) -> ColumnElement[Any]:

@@ -1,20 +1,46 @@
 """Incidents as they are written: lock one, save what became of it. Reading for people: history."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, text, update
 
-from services.alerter.store.database import Transaction, insert_into
-from services.alerter.store.tables import BACKLASH, EVIDENCE, INCIDENTS, TRANSITIONS
-from uproar.backlash import MAX_EVIDENCE, Backlash, BacklashId, Evidence, Level, Why
-from uproar.incident import Incident, IncidentId, State, Transition
+from services.alerter.store.database import SQLITE, Transaction, insert_into
+from services.alerter.store.tables import BACKLASH, EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
+from uproar.backlash import MAX_EVIDENCE, Backlash, BacklashId, EpisodeId, Evidence, Level, Why
+from uproar.incident import Episode, Incident, IncidentId, State, Transition, Verdict, belongs
 from uproar.post import PostId
-from uproar.subject import Subject
+from uproar.subject import Kind, Subject
+
+_FEED: Final = 7_089_234_772
+"""On PostgreSQL one transaction at a time adds lines: their positions grow as they are seen."""
+_APART: Final = ("evidence", "heard", "episodes")
+_STANDING: Final = (
+    "title",
+    "why",
+    "peak_severity",
+    "happened_at",
+    "began_at",
+    "acknowledged_at",
+    "acknowledged_by",
+    "resolved_at",
+    "resolved_by",
+    "assignee",
+    "snoozed_until",
+    "verdict",
+    "verdict_reason",
+    "verdict_by",
+    "verdict_at",
+    "merged_into",
+)
+"""What a version keeps of an incident beside the columns of its line."""
+MAX_SPAN: Final = 24
+"""2 ** 24 minutes are 32 years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +52,66 @@ class Arrival:
 
 
 async def locked(transaction: Transaction, incident: IncidentId) -> Incident | None:
-    """Return an incident that nobody else can change before this transaction ends."""
+    """
+    Return an incident that nobody else can change before this transaction ends.
+
+    It may be asked for by the name of any of its episodes.
+    """
     query = select(INCIDENTS).where(INCIDENTS.c.id == incident).with_for_update()
     row = (await transaction.execute(query)).mappings().one_or_none()
     if row is None:
-        return None
+        whole = await home_of(transaction, incident)
+        return await locked(transaction, whole) if whole and whole != incident else None
     heard = await transaction.scalars(select(BACKLASH.c.id).where(BACKLASH.c.incident == incident))
-    return _incident(row, await cited(transaction, incident), frozenset(map(BacklashId, heard)))
+    named = await transaction.scalars(
+        select(EPISODES.c.id).where(EPISODES.c.incident == incident).order_by(EPISODES.c.number)
+    )
+    return replace(
+        _incident(row),
+        evidence=await cited(transaction, incident),
+        heard=frozenset(map(BacklashId, heard)),
+        episodes=tuple(map(EpisodeId, named)),
+    )
+
+
+async def home(transaction: Transaction, event: Backlash, *, kind: Kind) -> Incident | None:
+    """
+    Return the incident that an event belongs to, locked; None where it begins one.
+
+    A canary's episodes stay apart: each post of it is an incident of its own.
+    """
+    known = await home_of(transaction, event.incident)
+    if known is not None:
+        return await locked(transaction, known)
+    if kind is Kind.CANARY:
+        return None
+    query = (
+        select(EPISODES.c.incident)
+        .where(EPISODES.c.subject == event.subject, EPISODES.c.began_at <= event.at)
+        .order_by(EPISODES.c.began_at.desc(), EPISODES.c.number.desc())
+        .limit(1)
+    )
+    last = await transaction.scalar(query)
+    found = await locked(transaction, IncidentId(last)) if last else None
+    return found if found and belongs(event, found) else None
+
+
+async def home_of(transaction: Transaction, episode: str) -> IncidentId | None:
+    """Return the incident that an episode is of."""
+    query = select(EPISODES.c.incident).where(EPISODES.c.id == episode)
+    found = await transaction.scalar(query)
+    return IncidentId(found) if found else None
+
+
+async def episode(transaction: Transaction, incident: IncidentId, number: int) -> Episode | None:
+    """Return one episode of an incident."""
+    query = select(EPISODES).where(EPISODES.c.incident == incident, EPISODES.c.number == number)
+    row = (await transaction.execute(query)).mappings().one_or_none()
+    if row is None:
+        return None
+    known = {field.name: row[field.name] for field in fields(Episode)}
+    verdict = row["verdict"] and Verdict(row["verdict"])
+    return Episode(**known | {"level": Level(row["level"]), "verdict": verdict})
 
 
 async def cited(transaction: Transaction, incident: IncidentId) -> tuple[Evidence, ...]:
@@ -63,6 +142,7 @@ async def create(
         "created_at": now,
     }
     await transaction.execute(insert(INCIDENTS).values(**row))
+    await _save_episode(transaction, incident)
 
 
 async def save(transaction: Transaction, incident: Incident) -> None:
@@ -70,21 +150,67 @@ async def save(transaction: Transaction, incident: Incident) -> None:
     await transaction.execute(
         update(INCIDENTS).where(INCIDENTS.c.id == incident.id).values(**_row(incident))
     )
+    await _save_episode(transaction, incident)
 
 
-async def write_down(transaction: Transaction, lines: Sequence[Transition]) -> None:
-    """Add lines to the timeline."""
-    await transaction.execute(insert(TRANSITIONS), [_fields(line) for line in lines])
+async def _save_episode(transaction: Transaction, incident: Incident) -> None:
+    row = _fields(incident.last) | {"incident": incident.id, "subject": incident.subject}
+    statement = insert_into(transaction, EPISODES).values(**row)
+    await transaction.execute(statement.on_conflict_do_update(index_elements=["id"], set_=row))
+
+
+async def write_down(
+    transaction: Transaction, incident: Incident, lines: Sequence[Transition]
+) -> None:
+    """Add lines to the timeline; the last one says how the incident stands from now on."""
+    if transaction.dialect.name != SQLITE:
+        await transaction.execute(text(f"SELECT pg_advisory_xact_lock({_FEED})"))
+    position = await transaction.scalar(select(func.max(TRANSITIONS.c.position))) or 0
+    standing = {name: _plain(getattr(incident, name)) for name in _STANDING}
+    standing["why"] = msgspec.to_builtins(incident.why)
+    for place, line in enumerate(lines, start=position + 1):
+        await _end_version(transaction, line)
+        row = _fields(line) | {
+            "position": place,
+            "subject": incident.subject,
+            "opened_at": incident.opened_at,
+            "standing": standing,
+        }
+        await transaction.execute(insert(TRANSITIONS).values(**row))
+
+
+async def _end_version(transaction: Transaction, line: Transition) -> None:
+    """Note until when the line before this one was how the incident stood."""
+    before = (TRANSITIONS.c.incident == line.incident) & (
+        TRANSITIONS.c.sequence == line.sequence - 1
+    )
+    since = await transaction.scalar(select(TRANSITIONS.c.at).where(before))
+    if since is not None:
+        until = max(since, line.at)  # clocks of two machines differ
+        await transaction.execute(
+            update(TRANSITIONS).where(before).values(until=until, span=span_of(until - since))
+        )
+
+
+def span_of(duration: timedelta) -> int:
+    """Return the smallest power of two, in minutes, that a time fits into."""
+    minutes = math.ceil(duration / timedelta(minutes=1))
+    return min(MAX_SPAN, max(0, minutes - 1).bit_length())
 
 
 async def remember_event(
-    transaction: Transaction, event: Backlash, arrival: Arrival, *, now: datetime
+    transaction: Transaction,
+    incident: IncidentId,
+    event: Backlash,
+    arrival: Arrival,
+    *,
+    now: datetime,
 ) -> None:
     """Note that an event has been taken; a repeat of it finds it in ``Incident.heard``."""
     await transaction.execute(
         insert(BACKLASH).values(
             id=event.id,
-            incident=event.incident,
+            incident=incident,
             at=event.at,
             received_at=now,
             accepted_at=arrival.accepted_at,
@@ -122,13 +248,18 @@ async def add_evidence(
             "why": post.why,
             "sequence": incident.sequence,
             "place": place,
+            "cited_at": incident.updated_at,
         }
         for place, post in enumerate(evidence)
     }
     if not rows:
         return
     statement = insert_into(transaction, EVIDENCE).values(list(rows.values()))
-    new = {column.name: statement.excluded[column.name] for column in EVIDENCE.c}
+    new = {
+        column.name: statement.excluded[column.name]
+        for column in EVIDENCE.c
+        if column.name != "cited_at"  # when it was cited first
+    }
     await transaction.execute(
         statement.on_conflict_do_update(index_elements=["incident", "post"], set_=new)
     )
@@ -136,20 +267,22 @@ async def add_evidence(
 
 def _row(incident: Incident) -> dict[str, Any]:
     row = _fields(incident)
-    for apart in ("evidence", "heard"):
+    for apart in _APART:
         del row[apart]
     return row | {"why": msgspec.to_builtins(incident.why)}
 
 
-def _fields(value: Incident | Transition) -> dict[str, Any]:
+def _fields(value: Incident | Episode | Transition) -> dict[str, Any]:
     """Return the fields of a value as they are stored: enums by their text."""
     pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
     return {name: item.value if isinstance(item, Enum) else item for name, item in pairs}
 
 
-def _incident(
-    row: RowMapping, evidence: tuple[Evidence, ...], heard: frozenset[BacklashId]
-) -> Incident:
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _incident(row: RowMapping) -> Incident:
     known = {field.name: row[field.name] for field in fields(Incident) if field.name in row}
     return Incident(
         **known
@@ -157,8 +290,9 @@ def _incident(
             "state": State(row["state"]),
             "level": Level(row["level"]),
             "why": msgspec.convert(row["why"], Why),
-            "evidence": evidence,
-            "heard": heard,
+            "evidence": (),
+            "verdict": row["verdict"] and Verdict(row["verdict"]),
+            "merged_from": row["merged_from"] and State(row["merged_from"]),
         }
     )
 

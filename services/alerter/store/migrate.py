@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 
+from services.alerter.store import search
 from services.alerter.store.columns import SafeJson, SafeText, UtcDateTime
 from services.alerter.store.database import SQLITE, Database
 from services.alerter.store.tables import METADATA
@@ -94,9 +95,15 @@ def _render(kind: str, item: Any, _: Any) -> str | bool:
     return False
 
 
+def _is_ours(name: str | None, kind: str, _: Any) -> bool:
+    """Leave out what no metadata can say: each engine has its own tables for search."""
+    return kind != "table" or (name or "").partition("_")[0] != search.TABLE
+
+
 OPTIONS: dict[str, Any] = {
     "render_as_batch": True,  # SQLite alters a table by copying it
     "compare_type": True,
     "render_item": _render,
     "target_metadata": METADATA,
+    "include_name": _is_ours,
 }

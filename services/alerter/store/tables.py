@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -52,9 +53,49 @@ INCIDENTS = Table(
     Column("resolved_by", SafeText),
     Column("episode", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Index(None, "opened_at", "id"),
-    Index(None, "state"),
-    Index(None, "subject", "opened_at"),
+    Column("began_at", UtcDateTime),  # event time of the last episode's first event
+    Column("assignee", SafeText),
+    Column("snoozed_until", UtcDateTime),
+    Column("put_away_posts", Integer),
+    Column("rated", Integer),
+    Column("verdict", SafeText),
+    Column("verdict_reason", SafeText),
+    Column("verdict_by", SafeText),
+    Column("verdict_at", UtcDateTime),
+    Column("merged_into", SafeText),
+    Column("merged_from", SafeText),
+    Column("hushed", SafeText),  # what a silence holds back: `notice`, `page`
+    # Each list is read in its order from an index that also decides its other filters.
+    Index("ix_incidents_listed", "opened_at", "id", "severity", "kind"),
+    Index("ix_incidents_by_state", "state", "opened_at", "id", "severity", "kind"),
+    Index("ix_incidents_by_subject", "subject", "state", "opened_at", "id", "severity"),
+    Index("ix_incidents_by_severity", "severity", "opened_at", "id"),
+    Index(None, "snoozed_until"),
+    Index(None, "merged_into"),
+    Index(None, "hushed"),
+)
+
+EPISODES = Table(  # the waves of incidents, by the names that detection gave them
+    "episodes",
+    METADATA,
+    Column("id", SafeText, primary_key=True),
+    Column("incident", SafeText, ForeignKey("incidents.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("subject", SafeText, nullable=False),
+    Column("level", SafeText, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("authors", Integer, nullable=False),
+    Column("title", SafeText, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),  # event time
+    Column("happened_at", UtcDateTime, nullable=False),  # event time
+    Column("verdict", SafeText),
+    Column("verdict_reason", SafeText),
+    Column("verdict_by", SafeText),
+    Column("verdict_at", UtcDateTime),
+    Index(None, "incident", "number"),
+    Index(None, "subject", "began_at"),
+    Index(None, "verdict"),
 )
 
 TRANSITIONS = Table(
@@ -75,6 +116,19 @@ TRANSITIONS = Table(
     Column("page", Boolean, nullable=False),
     Column("backlash", SafeText),
     Column("summary", SafeText),
+    Column("via", SafeText),  # through which surface, and from where
+    Column("episode", Integer, nullable=False, server_default="1"),
+    Column("other", SafeText),  # the other incident, or the assignee
+    # A line is a version as well: how the incident stood from `at` until the next line (`until`).
+    Column("position", BigInteger),  # its place among the lines of all incidents
+    Column("until", UtcDateTime),
+    Column("span", Integer),  # its length as a power of two of minutes, once it is known
+    Column("subject", SafeText),
+    Column("opened_at", UtcDateTime),
+    Column("standing", SafeJson),  # what else was true of the incident then
+    Index(None, "position", unique=True),
+    Index("ix_transitions_listed", "opened_at", "incident", "at", "until", "after", "severity"),
+    Index("ix_transitions_standing", "after", "span", "at", "until", "opened_at", "incident"),
 )
 
 BACKLASH = Table(  # every event taken, so that a repeat is known
@@ -101,6 +155,7 @@ EVIDENCE = Table(
     Column("why", SafeText, nullable=False),
     Column("sequence", Integer, nullable=False),  # the transition that cited it last
     Column("place", Integer, nullable=False),  # its place among those cited together
+    Column("cited_at", UtcDateTime),  # wall clock at which it was cited first
     Index(None, "post"),
     Index(None, "author"),
 )
@@ -209,6 +264,7 @@ KEYS = Table(
     Column("name", SafeText, nullable=False),
     Column("role", SafeText, nullable=False),
     Column("digest", SafeText, nullable=False, unique=True),
+    Column("subjects", SafeJson),  # the only ones it may see; none: all
     Column("created_at", UtcDateTime, nullable=False),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
@@ -222,6 +278,7 @@ PASSES = Table(  # one-time links and the sessions of the console
     Column("name", SafeText, nullable=False),
     Column("role", SafeText, nullable=False),
     Column("key", SafeText, ForeignKey("keys.id")),  # a session ends with the key it came from
+    Column("subjects", SafeJson),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Index(None, "expires_at"),
@@ -236,6 +293,35 @@ ANSWERS = Table(  # what was answered under an Idempotency-Key
     Column("body", SafeText),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "created_at"),
+)
+
+AUDIT = Table(  # what people did: never changed, never deleted
+    "audit",
+    METADATA,
+    Column("id", SafeText, primary_key=True),  # a ULID
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", SafeText, nullable=False),
+    Column("via", SafeText, nullable=False),  # through which surface, and from where
+    Column("what", SafeText, nullable=False),
+    Column("target", SafeText, nullable=False),
+    Column("subject", SafeText),  # whose it is, where it is about one
+    Column("detail", SafeJson, nullable=False),
+    Index(None, "at", "id"),
+    Index(None, "target"),
+)
+
+SILENCES = Table(
+    "silences",
+    METADATA,
+    Column("id", SafeText, primary_key=True),  # a ULID
+    Column("subject", SafeText),  # none: everybody
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("severity", Integer),  # from this one on it pages all the same
+    Column("reason", SafeText, nullable=False),
+    Column("created_by", SafeText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "ends_at"),
 )
 
 FACTS = Table(  # what is true of this installation

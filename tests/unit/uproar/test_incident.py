@@ -1,9 +1,11 @@
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.build import NOON, a_backlash, a_moment, a_why, some_evidence
-from uproar.backlash import Event, Level, episode_id
+from uproar.backlash import Backlash, Event, Level, episode_id
 from uproar.incident import (
     TABLE,
     UPROAR,
@@ -11,9 +13,13 @@ from uproar.incident import (
     Happening,
     IllegalTransition,
     Incident,
+    IncidentId,
     State,
     Verb,
+    Verdict,
     advance,
+    echoed,
+    split,
 )
 from uproar.subject import SubjectId
 
@@ -26,12 +32,23 @@ def an_incident(*events_and_acts) -> Incident:
     return incident
 
 
+def a_later_wave(event: Event = Event.OPENED, **given: Any) -> Backlash:
+    """Let a new wave begin, so long after NOON."""
+    when = {unit: given.pop(unit) for unit in ("days", "minutes") if unit in given}
+    at = NOON + timedelta(**when)
+    return a_backlash(event, incident=episode_id(SubjectId("air-quillon"), at), at=at, **given)
+
+
 def acknowledge(by: str = "Ada", note: str | None = None) -> Act:
     return Act(verb=Verb.ACKNOWLEDGE, by=by, note=note)
 
 
 def resolve(by: str = "Ada") -> Act:
     return Act(verb=Verb.RESOLVE, by=by)
+
+
+def snooze(by: str = "Ada") -> Act:
+    return Act(verb=Verb.SNOOZE, by=by, until=a_moment(minutes=60))
 
 
 def test_the_first_event_opens_the_incident_that_it_names():
@@ -186,9 +203,16 @@ def test_an_act_needs_an_incident():
         advance(None, resolve(), now=NOON)
 
 
-def test_an_event_of_another_episode_is_refused():
-    other = a_backlash(incident=episode_id(SubjectId("air-quillon"), a_moment(minutes=99)))
-
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_backlash(subject="nimbus"),
+        a_later_wave(days=7, minutes=1),
+        a_later_wave(minutes=-1),
+    ],
+    ids=["another subject", "too late", "before its last event"],
+)
+def test_an_event_of_another_incident_is_refused(other: Backlash):
     with pytest.raises(IllegalTransition, match="belongs to"):
         advance(an_incident(), other, now=NOON)
 
@@ -211,12 +235,219 @@ def test_posts_and_authors_never_shrink_and_the_title_stays_when_it_subsides():
     assert incident.why == calm
 
 
-def test_every_state_that_can_be_reached_knows_every_event_of_detection():
-    events = {Happening(event.value) for event in Event} | {Happening.ROSE}
-    reachable = set(TABLE.values())
+def test_every_state_knows_every_event_of_detection():
+    events = {Happening(event.value) for event in Event} | {Happening.ROSE, Happening.RETURNED}
 
-    assert reachable == {State.OPEN, State.ACKNOWLEDGED, State.RESOLVED}
-    assert {(state, event) for state in reachable for event in events} <= set(TABLE)
+    assert set(TABLE.values()) == set(State)
+    assert {(state, event) for state in State for event in events} <= set(TABLE)
+
+
+def test_what_people_put_away_knows_what_brings_it_back():
+    put_away = {State.SNOOZED, State.RESOLVED}
+    back = {Happening.ROSE, Happening.DOUBLED, Happening.RETURNED, Happening.REOPEN}
+
+    assert {TABLE[state, happening] for state in put_away for happening in back} == {State.OPEN}
+
+
+# ----------------------------------------------------------------------------------- episodes
+
+
+def test_a_wave_within_seven_days_is_a_new_episode_of_the_same_incident():
+    ended = an_incident(acknowledge(), a_backlash(Event.ENDED, sequence=1))
+    wave = a_later_wave(days=7, level=Level.WATCH, posts=9, authors=7, severity=20, page=False)
+
+    incident, (line,) = advance(ended, wave, now=a_moment(minutes=9))
+
+    assert (incident.id, incident.episode) == (ended.id, 2)
+    assert incident.episodes == (a_backlash().incident, wave.incident)
+    assert (incident.state, incident.acknowledged_by) == (State.OPEN, None)
+    assert (incident.level, incident.posts, incident.severity) == (Level.WATCH, 9, 20)
+    assert (incident.opened_at, incident.began_at) == (NOON, wave.at)
+    assert incident.peak_severity == 60
+    assert (line.happened, line.before, line.episode) == (
+        Happening.RETURNED,
+        State.RESOLVED,
+        2,
+    )
+
+
+def test_a_page_of_a_new_episode_is_not_lost_on_an_incident_that_has_paged_before():
+    incident, (line,) = advance(
+        an_incident(a_backlash(Event.ENDED, sequence=1)), a_later_wave(days=1), now=NOON
+    )
+
+    assert line.page
+    grew = a_later_wave(Event.GREW, sequence=1, days=1, level=Level.CRISIS, page=True)
+    _, (line,) = advance(incident, grew, now=NOON)
+    assert (line.happened, line.page, line.episode) == (Happening.ROSE, True, 2)
+
+
+def test_what_an_earlier_episode_still_says_moves_nothing_and_is_written_down():
+    incident, _ = advance(
+        an_incident(a_backlash(Event.ENDED, sequence=1)), a_later_wave(days=1), now=NOON
+    )
+    late = a_backlash(Event.ENDED, sequence=2)
+
+    after, (line,) = advance(incident, late, now=NOON)
+
+    assert (after.state, line.episode) == (State.OPEN, 1)
+
+
+# ------------------------------------------------------------------- what brings it back, and when
+
+
+@pytest.mark.parametrize("put_away", [resolve(), snooze()], ids=["resolved", "snoozed"])
+@pytest.mark.parametrize(("posts", "state"), [(119, None), (120, State.OPEN)])
+def test_only_twice_its_size_brings_back_what_people_put_away(put_away, posts, state):
+    away = an_incident(put_away)
+
+    after, (line,) = advance(
+        away, a_backlash(Event.GREW, sequence=1, posts=posts, page=False), now=NOON
+    )
+
+    assert after.state is (state or away.state)
+    assert line.happened is (Happening.DOUBLED if state else Happening.GREW)
+
+
+def test_a_snooze_ends_when_its_time_has_come_and_not_before():
+    asleep = an_incident(snooze())
+    wake = Act(verb=Verb.WAKE, by=UPROAR)
+
+    with pytest.raises(IllegalTransition, match="not over"):
+        advance(asleep, wake, now=a_moment(minutes=59))
+    woken, (line,) = advance(asleep, wake, now=a_moment(minutes=60))
+
+    assert (asleep.snoozed_until, woken.snoozed_until) == (a_moment(minutes=60), None)
+    assert (woken.state, line.changed) == (State.OPEN, True)
+
+
+@pytest.mark.parametrize("until", [None, NOON, NOON + timedelta(days=31)])
+def test_a_snooze_needs_a_time_that_comes(until):
+    with pytest.raises(IllegalTransition, match="within 30 days"):
+        advance(an_incident(), Act(verb=Verb.SNOOZE, by="Ada", until=until), now=NOON)
+
+
+# ---------------------------------------------------------------------------------- false alarms
+
+
+def test_a_false_alarm_mutes_its_episode_and_no_other():
+    verdict = Act(verb=Verb.FALSE_ALARM, by="Ada", note="a football match")
+    muted = an_incident(verdict)
+    crisis = a_backlash(Event.GREW, sequence=1, level=Level.CRISIS, page=True, posts=900)
+
+    after, (line,) = advance(muted, crisis, now=NOON)
+
+    assert (muted.verdict, muted.verdict_reason) == (Verdict.FALSE_ALARM, "a football match")
+    assert (after.state, line.page, after.level) == (State.RESOLVED, False, Level.CRISIS)
+    again, (line,) = advance(after, a_later_wave(days=2), now=NOON)
+    assert (again.state, again.verdict, line.page) == (State.OPEN, None, True)
+
+
+def test_who_reopens_a_false_alarm_takes_the_verdict_back():
+    verdict = Act(verb=Verb.FALSE_ALARM, by="Ada", note="a football match")
+
+    incident = an_incident(verdict, Act(verb=Verb.REOPEN, by="Bo"))
+
+    assert (incident.state, incident.verdict, incident.muted) == (State.OPEN, None, False)
+
+
+@pytest.mark.parametrize("verb", [Verb.FALSE_ALARM, Verb.NOTE])
+@pytest.mark.parametrize("note", [None, "  "])
+def test_a_verdict_and_a_note_need_words(verb, note):
+    with pytest.raises(IllegalTransition, match="needs words"):
+        advance(an_incident(), Act(verb=verb, by="Ada", note=note), now=NOON)
+
+
+# --------------------------------------------------------------------- what changes no state
+
+
+def test_assignment_and_rating_stay_until_somebody_or_a_rise_changes_them():
+    assign = Act(verb=Verb.ASSIGN, by="Ada", assignee="Bo")
+    rate = Act(verb=Verb.RATE, by="Ada", severity=15)
+    incident = an_incident(assign, rate, a_backlash(Event.GREW, sequence=1, severity=70))
+
+    assert (incident.assignee, incident.severity, incident.peak_severity) == ("Bo", 15, 70)
+    worse = a_backlash(Event.GREW, sequence=2, severity=90, level=Level.CRISIS)
+    assert advance(incident, worse, now=NOON)[0].severity == 90
+    assert advance(incident, Act(verb=Verb.ASSIGN, by="Ada"), now=NOON)[0].assignee is None
+
+
+@pytest.mark.parametrize("severity", [None, -1, 101])
+def test_a_rating_is_a_number_from_0_to_100(severity):
+    with pytest.raises(IllegalTransition, match="0 to 100"):
+        advance(an_incident(), Act(verb=Verb.RATE, by="Ada", severity=severity), now=NOON)
+
+
+# ------------------------------------------------------------------------------ merge and split
+
+LEAD = IncidentId("e_lead")
+MERGE = Act(verb=Verb.MERGE, by="Ada", other=LEAD)
+UNMERGE = Act(verb=Verb.UNMERGE, by="Ada", other=LEAD)
+
+
+@pytest.mark.parametrize("before", [(), (acknowledge(),), (resolve(),)])
+def test_an_undone_merge_leaves_an_incident_as_it_stood(before):
+    was = an_incident(*before)
+
+    merged, _ = advance(was, MERGE, now=a_moment(minutes=8))
+    back, _ = advance(merged, UNMERGE, now=a_moment(minutes=9))
+
+    assert (merged.state, merged.merged_into) == (State.RESOLVED, LEAD)
+    assert (back.state, back.merged_into, back.merged_from) == (was.state, None, None)
+    assert (back.acknowledged_by, back.resolved_by) == (was.acknowledged_by, was.resolved_by)
+
+
+def test_an_undone_merge_leaves_resolved_what_ended_meanwhile():
+    merged = an_incident(MERGE, a_backlash(Event.ENDED, sequence=1))
+
+    assert advance(merged, UNMERGE, now=NOON)[0].state is State.RESOLVED
+
+
+def test_a_merged_incident_speaks_through_the_other_one_and_pages_there():
+    crisis = a_backlash(Event.GREW, sequence=1, level=Level.CRISIS, page=True, severity=90)
+    merged, (line,) = advance(an_incident(MERGE), crisis, now=NOON)
+    lead = replace(an_incident(acknowledge(), resolve()), id=LEAD)
+
+    after, (told,) = echoed(lead, crisis, NOON)
+
+    assert (merged.state, line.page) == (State.RESOLVED, False)
+    assert (after.state, after.level, told.page) == (State.OPEN, Level.CRISIS, True)
+    assert after.evidence == lead.evidence
+    assert crisis.why.summary not in str(told.summary)
+
+
+def test_only_growth_of_a_merged_incident_reaches_the_other_one():
+    lead = replace(an_incident(), id=LEAD)
+
+    assert echoed(lead, a_backlash(Event.ENDED, sequence=1), NOON) == (lead, [])
+
+
+def test_nobody_acts_on_an_incident_that_was_merged():
+    with pytest.raises(IllegalTransition, match="act on that one"):
+        advance(an_incident(MERGE), acknowledge(), now=NOON)
+
+
+def test_a_split_makes_the_last_episode_an_incident_of_its_own():
+    first = an_incident(a_backlash(Event.ENDED, sequence=1))
+    whole, _ = advance(first, a_later_wave(days=1, posts=900), now=NOON)
+
+    (left, (line,)), (new, (begins,)) = split(
+        whole, Act(verb=Verb.SPLIT, by="Ada"), first.last, now=NOON
+    )
+
+    assert (left.state, left.episodes, left.posts) == (State.RESOLVED, first.episodes, 60)
+    assert (new.id, new.state, new.posts, new.episode) == (
+        whole.episodes[1],
+        State.OPEN,
+        900,
+        1,
+    )
+    assert (line.other, begins.other) == (new.id, left.id)
+
+
+def test_a_single_episode_cannot_be_split():
+    with pytest.raises(IllegalTransition, match="single episode"):
+        split(an_incident(), Act(verb=Verb.SPLIT, by="Ada"), None, now=NOON)
 
 
 def test_every_verb_is_a_happening_that_some_state_allows():

@@ -15,6 +15,7 @@ from services.process import Health
 from tests.build import NOON, a_backlash, a_reading, a_subject
 from tests.databases import sqlite_url
 from uproar.errors import Misconfigured
+from uproar.incident import Act, Verb
 
 
 async def test_upkeep_measures_what_stands_in_the_database(
@@ -23,7 +24,7 @@ async def test_upkeep_measures_what_stands_in_the_database(
     await advancer.hear(a_backlash(), Arrival())
     clock.forward(seconds=9)
 
-    await Upkeep(database, clock).look()
+    await Upkeep(database, advancer, clock).look()
 
     assert metrics.INCIDENTS.labels(state="open")._value.get() == 1
     assert metrics.INCIDENTS.labels(state="resolved")._value.get() == 0
@@ -31,10 +32,22 @@ async def test_upkeep_measures_what_stands_in_the_database(
     assert metrics.OUTBOX_OLDEST._value.get() == 9
 
 
-async def test_upkeep_prunes_once_an_hour(database: Database, clock):
+async def test_upkeep_wakes_what_was_snoozed(database: Database, advancer: Advancer, clock):
+    incident = await advancer.hear(a_backlash(), Arrival())
+    until = NOON + timedelta(hours=1)
+    await advancer.act(incident.id, Act(verb=Verb.SNOOZE, by="Ada", until=until))
+    clock.forward(hours=1)
+
+    await Upkeep(database, advancer, clock).look()
+
+    assert metrics.INCIDENTS.labels(state="open")._value.get() == 1
+    assert metrics.INCIDENTS.labels(state="snoozed")._value.get() == 0
+
+
+async def test_upkeep_prunes_once_an_hour(database: Database, advancer: Advancer, clock):
     async with database.writing() as transaction:
         await readings.add(transaction, [a_reading()], now=NOON - timedelta(days=90))
-    upkeep = Upkeep(database, clock)
+    upkeep = Upkeep(database, advancer, clock)
 
     async def left() -> int:
         await upkeep.look()
@@ -50,7 +63,9 @@ async def test_upkeep_prunes_once_an_hour(database: Database, clock):
 
 async def test_upkeep_tells_that_the_database_is_away(clock):
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    upkeep, stop = Upkeep(away, clock), asyncio.Event()
+    stop = asyncio.Event()
+    advancer = Advancer(away, routes=[], console_url="", clock=clock, written=asyncio.Event())
+    upkeep = Upkeep(away, advancer, clock)
     running = asyncio.create_task(upkeep.run(stop))
     async with asyncio.timeout(60):
         while upkeep.problem is None:  # noqa: ASYNC110

@@ -1,16 +1,19 @@
+from datetime import timedelta
+
 import pytest
 
 from services.alerter.access import Role
 from services.alerter.advance import Advancer
 from services.alerter.store.incidents import Arrival
-from tests.build import NOON, a_backlash, a_moment, some_evidence
+from tests.build import NOON, a_backlash, some_evidence
 from uproar.backlash import Event, Level, episode_id
 from uproar.incident import State
 from uproar.subject import SubjectId
 
 
 async def opened(advancer: Advancer, number: int = 0, **given) -> str:
-    at = a_moment(minutes=number)
+    """Open an incident of its own: too long after the one before to be an episode of it."""
+    at = NOON + number * timedelta(days=8)
     episode = episode_id(SubjectId("air-quillon"), at)
     incident = await advancer.hear(a_backlash(incident=episode, at=at, **given), Arrival())
     return incident.id

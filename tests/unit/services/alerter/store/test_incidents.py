@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from services.alerter.store import deletions, history, incidents
+from services.alerter.store import deletions, history, incidents, search
 from services.alerter.store.columns import safe
 from services.alerter.store.database import Database
 from services.alerter.store.history import Filter
@@ -18,9 +18,10 @@ async def kept(database: Database, event: Backlash, **subject) -> Incident:
     async with database.writing() as transaction:
         watched = a_subject(event.subject, **subject)
         await incidents.create(transaction, incident, watched, now=NOON)
-        await incidents.remember_event(transaction, event, Arrival(), now=NOON)
-        await incidents.write_down(transaction, lines)
+        await incidents.remember_event(transaction, incident.id, event, Arrival(), now=NOON)
         await incidents.add_evidence(transaction, incident, event.evidence)
+        await incidents.write_down(transaction, incident, lines)
+        await search.index(transaction, incident.id)
     return incident
 
 
@@ -49,7 +50,7 @@ async def test_what_became_of_it_is_stored_too(database: Database):
 
     async with database.writing() as transaction:
         await incidents.save(transaction, acted)
-        await incidents.write_down(transaction, lines)
+        await incidents.write_down(transaction, acted, lines)
 
     async with database.reading() as transaction:
         assert await incidents.locked(transaction, incident.id) == acted

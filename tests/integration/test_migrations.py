@@ -1,0 +1,127 @@
+"""From every earlier schema to this one, with rows in the tables, on both databases."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from services.alerter.advance import Advancer
+from services.alerter.store import history, incidents
+from services.alerter.store.database import Database
+from services.alerter.store.history import Filter
+from services.alerter.store.incidents import Arrival
+from services.alerter.store.migrate import drift, migrate
+from tests.build import NOON, a_backlash, a_moment, a_why
+from tests.databases import new_postgres_url, postgres, sqlite_url
+from uproar.backlash import Event, Level
+from uproar.incident import Act, IncidentId, State, Verb
+
+OF_0001 = (
+    """
+    INSERT INTO incidents (id, subject, subject_name, kind, state, level, severity, peak_severity,
+        posts, authors, title, why, opened_at, happened_at, created_at, updated_at, episode, sequence)
+    VALUES ('{id}', 'air-quillon', 'Air Quillon', 'brand', 'open', 'alert', 60, 60, 60, 40,
+        'Les bagages sont perdus', '{why}', '{noon}', '{noon}', '{noon}', '{later}', 1, 2)
+    """,
+    """
+    INSERT INTO transitions (incident, sequence, happened, before, after, at, happened_at, "by",
+        level, severity, posts, authors, page, backlash, summary)
+    VALUES ('{id}', 1, 'opened', NULL, 'open', '{noon}', '{noon}', 'uproar', 'alert', 50, 50, 30,
+        true, 'b_1', 'why')
+    """,
+    """
+    INSERT INTO transitions (incident, sequence, happened, before, after, at, happened_at, "by",
+        level, severity, posts, authors, page, backlash, summary)
+    VALUES ('{id}', 2, 'grew', 'open', 'open', '{later}', '{later}', 'uproar', 'alert', 60, 60, 40,
+        false, 'b_2', 'why')
+    """,
+    """
+    INSERT INTO evidence (incident, post, text, created_at, why, sequence, place)
+    VALUES ('{id}', 'push:1', 'Où est ma valise?', '{noon}', 'loud', 2, 0)
+    """,
+    """
+    INSERT INTO backlash (id, incident, at, received_at) VALUES ('{heard}', '{id}', '{noon}', '{noon}')
+    """,
+    "INSERT INTO keys (id, name, role, digest, created_at) VALUES ('k', 'Ada', 'viewer', 'd', '{noon}')",
+)
+
+
+@pytest.fixture(scope="module")
+def socket() -> Iterator[str]:
+    with postgres() as directory:
+        yield directory
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return new_postgres_url(request.getfixturevalue("socket"))
+
+
+async def filled(database: Database) -> IncidentId:
+    """Write, into the tables of 0001, an incident that its code could have written."""
+    heard = a_backlash()
+    words = {
+        "id": heard.incident,
+        "heard": heard.id,
+        "why": msgspec.json.encode(a_why()).decode(),
+        "noon": NOON.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "later": a_moment(minutes=3).strftime("%Y-%m-%d %H:%M:%S.%f"),
+    }
+    zone = "" if database.is_sqlite else "+00"
+    words |= {name: words[name] + zone for name in ("noon", "later")}
+    async with database.writing() as transaction:
+        for statement in OF_0001:
+            await transaction.execute(text(statement.format(**words).replace(":", "\\:")))
+    return IncidentId(heard.incident)
+
+
+async def test_an_incident_of_0001_lives_on(url: str):
+    database = Database(url)
+    await migrate(database, "0001")
+    incident = await filled(database)
+
+    await migrate(database)
+
+    assert await drift(database) == []
+    async with database.reading() as transaction:
+        (listed,) = await history.incidents(transaction, Filter(), limit=9)
+        (found,) = await history.incidents(transaction, Filter(text="valise bagages"), limit=9)
+        (episode,) = await history.episodes(transaction, incident)
+        lines = await history.timeline(transaction, incident)
+    assert listed["id"] == found["id"] == episode["id"] == incident
+    assert [(line["position"], line["until"]) for line in lines] == [
+        (1, a_moment(minutes=3)),
+        (2, None),
+    ]
+    advancer = Advancer(
+        database,
+        routes=[],
+        console_url="",
+        clock=lambda: a_moment(minutes=60),
+        written=asyncio.Event(),
+    )
+    assert await advancer.hear(a_backlash(), Arrival()) is None
+    grew = a_backlash(Event.GREW, sequence=5, level=Level.CRISIS)
+    assert (await advancer.hear(grew, Arrival())).level is Level.CRISIS
+    assert (await advancer.act(incident, Act(verb=Verb.RESOLVE, by="Ada"))).state is State.RESOLVED
+    await database.close()
+
+
+async def test_a_way_back_to_0001_keeps_its_rows(url: str):
+    database = Database(url)
+    await migrate(database, "0001")
+    incident = await filled(database)
+
+    await migrate(database)
+    await migrate(database, "0001")
+    await migrate(database)
+
+    assert await drift(database) == []
+    async with database.writing() as transaction:
+        assert (await incidents.locked(transaction, incident)).posts == 60
+    await database.close()
