@@ -62,6 +62,7 @@ class Surfaces:
 
     async def page(self, incident: str, **given: Any) -> None:
         """Let detection open an incident; returns when Slack and PagerDuty have its page."""
+        given = {"subject": incident} | given  # two of one subject are episodes of one incident
         event = a_backlash(Event.OPENED, incident=EpisodeId(incident), **given)
         await self.advancer.hear(event, Arrival())
         await until(lambda: bool(self.in_slack(incident)) and bool(self.in_pagerduty(incident)))

@@ -286,7 +286,7 @@ class Advancer:
         ]
         if await self._audible(transaction, step, new):
             await deliveries.enqueue(transaction, new)
-        await incidents.write_down(transaction, step.after, lines)
+        await incidents.write_down(transaction, step.after, lines, kind=step.subject.kind)
         await search.index(transaction, step.after.id)
 
     async def _audible(

@@ -180,6 +180,8 @@ async def watch_list(servers: str) -> AsyncIterator[dict[str, str | None]]:
 
 
 def an_event(event: Event = Event.OPENED, *, episode: str = "e_1", sequence: int = 0, **given):
+    if episode != "e_1":
+        given.setdefault("subject", episode)  # two of one subject are episodes of one incident
     return a_backlash(event, incident=EpisodeId(episode), sequence=sequence, **given)
 
 

@@ -30,8 +30,8 @@ from services.alerter.store.tables import EPISODES, EVIDENCE, INCIDENTS, TRANSIT
 from uproar.incident import State
 from uproar.subject import Kind
 
-SHOWN: Final = INCIDENTS.c.kind != Kind.CANARY.value
-"""The one place that leaves canaries out of lists, counts and reports."""
+SHOWN: Final = INCIDENTS.c.kind != literal_column(f"'{Kind.CANARY.value}'")
+"""The one place that leaves canaries out of lists, counts and reports; as the indexes say it."""
 
 SEARCH: Final = table(
     search.TABLE,

@@ -160,7 +160,11 @@ async def _save_episode(transaction: Transaction, incident: Incident) -> None:
 
 
 async def write_down(
-    transaction: Transaction, incident: Incident, lines: Sequence[Transition]
+    transaction: Transaction,
+    incident: Incident,
+    lines: Sequence[Transition],
+    *,
+    kind: Kind = Kind.BRAND,
 ) -> None:
     """Add lines to the timeline; the last one says how the incident stands from now on."""
     if transaction.dialect.name != SQLITE:
@@ -173,7 +177,7 @@ async def write_down(
         row = _fields(line) | {
             "position": place,
             "subject": incident.subject,
-            "opened_at": incident.opened_at,
+            "opened_at": None if kind is Kind.CANARY else incident.opened_at,
             "standing": standing,
         }
         await transaction.execute(insert(TRANSITIONS).values(**row))

@@ -13,8 +13,8 @@ branch_labels = None
 depends_on = None
 
 _INDEXES = {
-    "ix_incidents_listed": ("incidents", ["opened_at", "id", "severity", "kind"]),
-    "ix_incidents_by_state": ("incidents", ["state", "opened_at", "id", "severity", "kind"]),
+    "ix_incidents_listed": ("incidents", ["opened_at", "id", "severity"]),
+    "ix_incidents_by_state": ("incidents", ["state", "opened_at", "id", "severity"]),
     "ix_incidents_by_subject": ("incidents", ["subject", "state", "opened_at", "id", "severity"]),
     "ix_incidents_by_severity": ("incidents", ["severity", "opened_at", "id"]),
     "ix_incidents_snoozed_until": ("incidents", ["snoozed_until"]),
@@ -29,6 +29,8 @@ _INDEXES = {
         ["after", "span", "at", "until", "opened_at", "incident"],
     ),
 }
+
+_WITHOUT_CANARIES = {"ix_incidents_listed", "ix_incidents_by_state", "ix_incidents_by_severity"}
 
 _REPLACED = {  # each is the beginning of a new one
     "ix_incidents_opened_at_id": ("incidents", ["opened_at", "id"]),
@@ -49,7 +51,10 @@ _FILL = (
     f"""
     UPDATE transitions SET
         subject = (SELECT subject FROM incidents WHERE incidents.id = transitions.incident),
-        opened_at = (SELECT opened_at FROM incidents WHERE incidents.id = transitions.incident),
+        opened_at = (
+            SELECT opened_at FROM incidents
+            WHERE incidents.id = transitions.incident AND kind != 'canary'
+        ),
         span = {_LONGEST},
         until = (
             SELECT later.at FROM transitions AS later
@@ -116,7 +121,8 @@ def upgrade() -> None:
     for statement in _FILL:
         op.execute(statement)
     for name, (table, indexed) in _INDEXES.items():
-        op.create_index(name, table, indexed)
+        real = sa.text("kind != 'canary'") if name in _WITHOUT_CANARIES else None
+        op.create_index(name, table, indexed, sqlite_where=real, postgresql_where=real)
     op.create_index("ix_transitions_position", "transitions", ["position"], unique=True)
     for name, (table, _) in _REPLACED.items():
         op.drop_index(name, table_name=table)
