@@ -79,10 +79,10 @@ def test_a_small_evaluation_measures_and_draws_everything(tmp_path, monkeypatch)
     monkeypatch.setenv("UPROAR_DATA_DIR", str(tmp_path))
     size = replace(
         QUICK,
-        years=budget.Plan(replicates=1, warm=2, days=16),
+        years=budget.Plan(replicates=1, warm=1, days=4),
         points=budget.Plan(replicates=1, warm=1, days=3),
         curve=("1/week",),
-        warm=16,
+        warm=3,
         starts=1,
         rungs=2,
         crises=1,
