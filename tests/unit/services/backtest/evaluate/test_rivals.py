@@ -32,6 +32,12 @@ def test_a_rival_does_not_know_the_future(name):
     assert np.allclose(before[: -5 * STEPS_A_DAY], after[: -5 * STEPS_A_DAY])
 
 
+@pytest.mark.parametrize("name", sorted(RIVALS))
+def test_a_rival_takes_a_series_shorter_than_its_memory(name):
+    counts = calm()[: 2 * STEPS_A_DAY]
+    assert np.isfinite(rivals.score(RIVALS[name], counts)).all()
+
+
 def test_the_day_rule_is_the_one_that_is_documented():
     counts = calm()
     hours = np.convolve(counts[:, 0], np.ones(12))[: len(counts)]
