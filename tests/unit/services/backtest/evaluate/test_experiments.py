@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.backtest.evaluate import budget, recombined, smallest
+from services.backtest.evaluate import budget, precision, recombined, smallest
 from services.backtest.evaluate.brands import Part, brands
 from services.backtest.evaluate.hearing import PERFECT
 from services.backtest.evaluate.metrics import Incident, incidents
@@ -72,8 +72,10 @@ def test_alarms_in_the_warm_up_are_not_held_against_the_budget():
     years = budget.Years(None, plan, ("1/week",), brand, found)
     assert years.alarms("1/week", 0) == 2
     assert years.asked("1/week") == pytest.approx(2)
-    first, whole, *_ = budget.measures(years)
+    first, new, whole, *_ = budget.measures(years)
     assert first.value == pytest.approx(1.0)
+    assert new.name == "budget 1/week, realised/asked, first week of all brands"
+    assert new.value == pytest.approx(3 / 2)  # the warm-up's too
     assert whole.n == 2
 
 
@@ -95,3 +97,18 @@ def test_without_the_data_the_reason_says_what_is_missing(tmp_path):
     (tmp_path / "volumes").mkdir()
     with pytest.raises(Misconfigured, match="no folder replays"):
         check(tmp_path)
+
+
+def test_precision_weighs_crises_against_alarms_of_calm_months():
+    month = round(precision.MONTH * 1440)
+    plan = budget.Plan(replicates=1, warm=0, days=round(precision.MONTH * 4))
+    calm = {0: [Incident(BEGIN + month, None, (BEGIN + month,), "alert")]}
+    years = budget.Years(None, plan, ("1/month",), brands(Part.TUNE)[:1], calm)
+    at = (BEGIN + 9,)
+    hit = {0: [Incident(BEGIN + 9, BEGIN + 9, at, "alert")]}
+    cases = [case(0, first_hour=4.0), case(1, first_hour=4.0)]
+    rows = {m.name.split()[2]: m for m in precision.measures(years, "1/month", cases, hit)}
+    right, wrong = 0.5 / 3, 1 / 4  # a month
+    assert rows["alert"].value == pytest.approx(right / (right + wrong), rel=0.01)
+    assert rows["alert"].n == 2
+    assert rows["crisis"].value is None
