@@ -1,0 +1,1 @@
+"""Evaluate: the yardstick of detection. Simulated years, recombined crises, dated replays, rivals."""
