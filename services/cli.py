@@ -34,6 +34,7 @@ EXTRAS = {
 """Which extra brings what a verb may lack; everything else comes with ``standalone``."""
 
 _EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -288,8 +289,45 @@ def evaluate() -> None:
 
     \b
     Examples:
+      uproar evaluate classifier --data research
       uproar evaluate detector --data research --quick
     """
+
+
+@evaluate.command("classifier")
+@click.option("--data", type=_FOLDER, required=True, help="The research data.")
+@click.option("--json", "as_json", is_flag=True, help="A list of {name, value, low, high, n}.")
+@click.option("--model", help="As UPROAR_MODEL, or recorded answers (.npz).  [default: shipped]")
+@click.option("--blind", help="An encoder that saw no complaint set: complaint heads refit on it.")
+@click.option("--record", type=click.Path(path_type=Path), help="Write the answers into this .npz.")
+@click.option("--only", multiple=True, help="One benchmark, for example xlmt. Repeatable.")
+def evaluate_classifier(
+    *,
+    data: Path,
+    as_json: bool,
+    model: str | None,
+    blind: str | None,
+    record: Path | None,
+    only: tuple[str, ...],
+) -> None:
+    """
+    Measure the model: published benchmarks, calibration, French complaints, behaviour, embedding.
+
+    Each figure has its 95 % interval. Published figures stand beside; they are on other splits.
+    About four minutes on one core.
+
+    \b
+    Examples:
+      uproar evaluate classifier --data research
+      uproar evaluate classifier --data research --only behaviour --only french
+      uproar evaluate classifier --data research --model build/mine --json > figures.json
+    """
+    from services.classifier.evaluate.run import BENCHMARKS
+    from services.classifier.evaluate.run import main as run
+
+    if unknown := set(only) - set(BENCHMARKS):
+        raise click.UsageError(f"--only {', '.join(unknown)}: one of {', '.join(BENCHMARKS)}")
+    run(data=data, model=model, blind=blind, record=record, only=only, as_json=as_json)
 
 
 @evaluate.command("detector")

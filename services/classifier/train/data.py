@@ -4,14 +4,13 @@ import csv
 import gzip
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.classifier.engine.tokens import normalise
+from services.classifier.evaluate.rows import same
 from services.classifier.train.settings import BINARY, SENTIMENT, Settings, Source
 from uproar.errors import Misconfigured
 
@@ -48,7 +47,7 @@ class Part:
 def training(settings: Settings) -> list[Part]:
     """Read all training files, leaving out every row that a validation file holds too."""
     held = {
-        _same(text) for source in settings.validation for text, *_ in _read(settings.data, source)
+        same(text) for source in settings.validation for text, *_ in _read(settings.data, source)
     }
     return [_part(source, settings, held) for source in settings.source]
 
@@ -67,19 +66,19 @@ def _part(source: Source, settings: Settings, held: set[str]) -> Part:
     seen: set[str] = set()
     for text, lang, labels, dup_of in _read(settings.data, source):
         row = _row(source, text, lang, labels)
-        same = _same(text)
-        if dup_of or same in held:
+        key = same(text)
+        if dup_of or key in held:
             part.left_out["in a validation file"] += 1
-        elif same in seen:
+        elif key in seen:
             part.left_out["repeated"] += 1
         elif row.sentiment == UNKNOWN and max(row.binary) == UNKNOWN:
             part.left_out["no label"] += 1
         else:
-            at = _place(same)
+            at = _place(key)
             test, calibration = source.test_share, settings.calibration_share
             use = part.test if at < test else part.calibration
             (part.train if at >= test + calibration else use).append(row)
-        seen.add(same)
+        seen.add(key)
     return part
 
 
@@ -121,15 +120,6 @@ def _read_tsv(lines: Any) -> Iterator[tuple[str, str, dict[str, Any], object]]:
         yield row["text"], row["lang"], {"sentiment": row["sentiment"], **labels}, None
 
 
-_NOISE = re.compile(r"@user|http\S*|[\W_]+")
-
-
-def _same(text: str) -> str:
-    """Two texts are the same post when they differ in case, links, handles or punctuation only."""
-    words = _NOISE.sub(" ", normalise(text).casefold()).split()
-    return " ".join(words) or text
-
-
-def _place(same: str) -> float:
+def _place(key: str) -> float:
     """A fixed number in [0, 1) for a text: the same use in every run, whatever else changes."""
-    return int.from_bytes(hashlib.blake2b(same.encode(), digest_size=7).digest()) / 2**56
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest()) / 2**56

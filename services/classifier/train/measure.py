@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.classifier.engine import Engine
+from services.classifier.evaluate.metrics import f1_by_class, recall_by_class
 from services.classifier.train.data import UNKNOWN, Row
 from services.classifier.train.settings import BINARY, SENTIMENT
 
@@ -52,21 +53,3 @@ def _sentiment(file: str, rows: Sequence[Row], scores: NDArray[np.float32]) -> l
         recall = recall_by_class(truth[at], guess[at], len(SENTIMENT))
         found.append(Figure(f"{name}: macro-recall", float(recall.mean()), int(at.sum())))
     return found
-
-
-def recall_by_class(
-    truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int
-) -> NDArray[np.float64]:
-    """Share of the rows of each class that were found; 0 for a class without rows."""
-    hits = np.array([((truth == c) & (guess == c)).sum() for c in range(classes)])
-    return hits / np.maximum(np.bincount(truth, minlength=classes), 1)
-
-
-def f1_by_class(
-    truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int
-) -> NDArray[np.float64]:
-    """F1 of each class: 2 hits / (rows of the class + rows called so)."""
-    hits = np.array([((truth == c) & (guess == c)).sum() for c in range(classes)])
-    both = np.bincount(truth, minlength=classes) + np.bincount(guess, minlength=classes)
-    f1: NDArray[np.float64] = 2 * hits / np.maximum(both, 1)
-    return f1

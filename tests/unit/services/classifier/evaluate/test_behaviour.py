@@ -7,7 +7,7 @@ import pytest
 
 from services.classifier.engine import load
 from services.classifier.evaluate.behaviour import CASES, Case, Verdict, holds, judge, rates, read
-from services.classifier.train.data import _same
+from services.classifier.evaluate.rows import same
 from tests.shared import ROOT
 from uproar.errors import Misconfigured
 
@@ -84,8 +84,8 @@ def test_the_rates_of_the_shipped_model_do_not_fall(capsys):
 
 def test_nothing_the_model_learned_from_is_a_case():
     ours = ROOT / "services/classifier/train/data/brand_talk.tsv"
-    learned = {_same(line.split("\t")[-1]) for line in ours.read_text("utf-8").splitlines()[1:]}
-    asked = {_same(text) for case in read() for text in (case.text, case.other) if text}
+    learned = {same(line.split("\t")[-1]) for line in ours.read_text("utf-8").splitlines()[1:]}
+    asked = {same(text) for case in read() for text in (case.text, case.other) if text}
     assert len(learned) > 300
     assert not learned & asked
 

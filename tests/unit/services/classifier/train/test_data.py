@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.classifier.evaluate.rows import same
 from services.classifier.train import data
 from services.classifier.train.settings import Settings, Source, read
 from tests.shared import ROOT, SHARED
@@ -90,17 +91,17 @@ def test_the_committed_run_learns_from_nothing_it_must_not():
 def test_the_committed_run_shares_no_text_with_what_it_is_measured_on(monkeypatch):
     monkeypatch.chdir(ROOT)
     settings = read(CONFIG)
-    measured = {data._same(row.text) for rows in data.validation(settings).values() for row in rows}
+    measured = {same(row.text) for rows in data.validation(settings).values() for row in rows}
     assert len(measured) > 4000
     for part in data.training(settings):
-        assert not measured & {data._same(row.text) for row in part.train + part.calibration}
+        assert not measured & {same(row.text) for row in part.train + part.calibration}
 
 
 def test_the_hand_written_check_is_not_in_the_training_rows():
     check = ROOT / "tests/unit/services/classifier/engine/check.tsv"
     ours = ROOT / "services/classifier/train/data/brand_talk.tsv"
     texts = [
-        {data._same(line.split("\t")[-1]) for line in file.read_text("utf-8").splitlines()[1:]}
+        {same(line.split("\t")[-1]) for line in file.read_text("utf-8").splitlines()[1:]}
         for file in (check, ours)
     ]
     assert len(texts[0]) >= 60

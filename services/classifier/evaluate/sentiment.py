@@ -1,0 +1,110 @@
+"""Sentiment: TweetEval and XLM-T as published, and whether `negative` means what it says."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classifier.evaluate.bench import SENTIMENT, Bench
+from services.classifier.evaluate.calibration import at_share, debiased_ece
+from services.classifier.evaluate.figure import Figure, bootstrap
+from services.classifier.evaluate.metrics import f1_by_class, macro_f1, macro_recall
+from services.classifier.evaluate.published import ELSEWHERE, TWEETEVAL, XLMT, XLMT_MEAN
+from services.classifier.evaluate.rows import Row
+
+_ECE_RESAMPLES = 100
+
+
+def tweeteval(bench: Bench) -> list[Figure]:
+    """Measure macro recall on TweetEval's validation part (English)."""
+    rows = bench.read("labelled/tweeteval_sentiment_val.jsonl")
+    truth, guess, _ = answers(bench, rows)
+    return [
+        bench.figure(
+            "TweetEval sentiment: macro recall", macro_recall(3), truth, guess,
+            published=TWEETEVAL["sentiment"], note=ELSEWHERE,
+        )
+    ]  # fmt: skip
+
+
+def xlmt(bench: Bench) -> list[Figure]:
+    """Measure macro-F1 on XLM-T's validation part by language and as their mean; then the ECE."""
+    rows = bench.read("labelled/xlmt_val.jsonl")
+    truth, guess, negative = answers(bench, rows)
+    langs = np.array([row.lang for row in rows])
+    found = []
+    for lang in XLMT:
+        at = langs == lang
+        found.append(
+            bench.figure(
+                f"XLM-T {lang}: macro-F1", macro_f1(3), truth[at], guess[at],
+                published=XLMT[lang], note=ELSEWHERE,
+            )
+        )  # fmt: skip
+    _, groups = np.unique(langs, return_inverse=True)
+
+    def mean(at: NDArray[np.int64]) -> float:
+        each = [
+            f1_by_class(truth[at][groups[at] == group], guess[at][groups[at] == group], 3).mean()
+            for group in range(groups.max() + 1)
+        ]
+        return 100 * float(np.mean(each))
+
+    found.append(
+        bootstrap(
+            "XLM-T mean of 8: macro-F1", len(rows), mean, bench.rng, groups=groups,
+            unit="%", published=XLMT_MEAN, note=ELSEWHERE, resamples=bench.resamples,
+        )
+    )  # fmt: skip
+    return found + calibration(bench, truth == SENTIMENT.index("negative"), negative, langs)
+
+
+def answers(
+    bench: Bench, rows: Sequence[Row]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Give true classes, guessed ones (neutral where it cannot read) and ``negative`` of rows."""
+    truth = np.array([SENTIMENT.index(row.labels["sentiment"]) for row in rows])
+    scores = bench.scores([row.text for row in rows])[:, :3].astype(float)
+    unread = np.isnan(scores[:, 0])
+    scores[unread] = (1 / 3, 1 / 3, 1 / 3)
+    guess = np.where(unread, 1, scores.argmax(axis=1))
+    return truth, guess, scores[:, 0]
+
+
+def calibration(
+    bench: Bench, negative: NDArray[np.bool_], chance: NDArray[np.float64], langs: NDArray[np.str_]
+) -> list[Figure]:
+    """Measure the debiased ECE of ``negative`` in a stream of 20 % negative posts, all and by language."""
+    truth = negative.astype(float)
+    _, groups = np.unique(langs, return_inverse=True)
+    found = [_ece(bench, "ECE of negative at 20 %, languages pooled", truth, chance, groups)]
+    for lang in XLMT:
+        at = langs == lang
+        name = f"ECE of negative at 20 %, {lang}"
+        found.append(_ece(bench, name, truth[at], chance[at], groups[at]))
+    return found
+
+
+def _ece(
+    bench: Bench, name: str, truth: NDArray[np.float64], chance: NDArray[np.float64],
+    groups: NDArray[np.int64],
+) -> Figure:  # fmt: skip
+    """Draw the stream anew for every resample: which negatives it holds is chance too."""
+
+    def once(at: NDArray[np.int64]) -> float:
+        kept = at[at_share(truth[at], groups[at], bench.rng)]
+        return debiased_ece(chance[kept], truth[kept], bench.rng)
+
+    every = np.arange(len(truth))
+    value = float(np.mean([once(every) for _ in range(20)]))
+    spread = bootstrap(
+        name,
+        len(truth),
+        once,
+        bench.rng,
+        groups=groups,
+        resamples=min(bench.resamples, _ECE_RESAMPLES),
+    )
+    # resampled rows repeat, which adds an error of its own: only the width is taken over
+    half = (spread.high - spread.low) / 2
+    return Figure(name=name, value=value, low=value - half, high=value + half, n=len(truth))
