@@ -25,6 +25,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         levels: For a single name with several logits: the value of each, whose mean by their
             softmax is the score (``complaint_severity``: 0 to 4).
         threshold: From which score on a single name holds; chosen on validation rows.
+        shares: How common each of several names is in the stream that the probabilities are for;
+            None: equally common. The class of a post is the likeliest after dividing by them.
     """
 
     names: list[str]
@@ -32,6 +34,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     bias: list[float]
     levels: list[float] | None = None
     threshold: float = 0.5
+    shares: list[float] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,7 @@ class Heads:
         names: Columns of :meth:`scores`.
         width: Numbers in the vector of a post.
         thresholds: From which score on each single head holds.
+        shares: Of negative, neutral and positive in the stream the probabilities are for.
         marks: What stands around a mention of the subject; None if the model was not taught it.
     """
 
@@ -59,6 +63,8 @@ class Heads:
         self.model = stored.name
         self.names = tuple(name for group in stored.groups for name in group.names)
         self.marks = stored.marks
+        first = stored.groups[0]
+        self.shares = tuple(first.shares or [1 / len(first.names)] * len(first.names))
         self.thresholds = {g.names[0]: g.threshold for g in stored.groups if len(g.names) == 1}
         self._groups = stored.groups
         self._weight = np.array([row for g in stored.groups for row in g.weight], np.float32)

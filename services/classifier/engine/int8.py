@@ -49,6 +49,8 @@ class Int8Engine:
         encoder: Which one runs.
         thresholds: From which score on each single head holds.
         marks: What stands around a mention of the subject; None if the model was not taught it.
+        shares: Of negative, neutral and positive in the stream the probabilities are for; the class
+            of a post is the likeliest after dividing by them.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Int8Engine:
         self.heads: tuple[str, ...] = self._heads.names
         self.thresholds: dict[str, float] = self._heads.thresholds
         self.marks: tuple[str, str] | None = self._heads.marks
+        self.shares: tuple[float, ...] = self._heads.shares
         self._tokeniser = Tokeniser(folder / "tokenizer.json")
         self.encoder, self._encoder = _encoder(folder, device, threads, encoder)
         self._pool = (

@@ -79,6 +79,7 @@ def judge(
     score: Callable[[list[str]], Sequence[Scores]],
     thresholds: Mapping[str, float],
     marks: tuple[str, str] | None,
+    shares: Sequence[float] = (1, 1, 1),
 ) -> list[Verdict]:
     """
     Run the cases through a model.
@@ -88,17 +89,22 @@ def judge(
         score: Texts -> scores by head, in their order; a head that is missing holds nothing.
         thresholds: From which score on a head holds; 0.5 for one that is not named.
         marks: What the model wants around a mention of the subject.
+        shares: How common the sentiments are in the stream that the probabilities are for: which
+            is the likeliest is asked as if all were equally common.
     """
     texts = [mark(text, (c.subject,), marks) for c in cases for text in (c.text, c.other or c.text)]
     scores = score(texts)
     pairs = zip(scores[::2], scores[1::2], strict=True)
     return [
-        Verdict(case, tuple(d for d in case.must if not holds(d, *pair, thresholds)))
+        Verdict(case, tuple(d for d in case.must if not holds(d, *pair, thresholds, shares)))
         for case, pair in zip(cases, pairs, strict=True)
     ]
 
 
-def holds(demand: str, text: Scores, other: Scores, thresholds: Mapping[str, float]) -> bool:
+def holds(
+    demand: str, text: Scores, other: Scores, thresholds: Mapping[str, float],
+    shares: Sequence[float] = (1, 1, 1),
+) -> bool:  # fmt: skip
     """Say whether a demand holds of the scores of a text and, for a pair, of the other one."""
     head = demand.strip("=+-")
     if head not in text or head not in other:
@@ -112,7 +118,8 @@ def holds(demand: str, text: Scores, other: Scores, thresholds: Mapping[str, flo
         case "-":
             return there - here >= CLEARLY
     if head in SENTIMENT:
-        there_is = here == max(text[name] for name in SENTIMENT)
+        likely = {name: text[name] / share for name, share in zip(SENTIMENT, shares, strict=True)}
+        there_is = likely[head] == max(likely.values())
     else:
         there_is = here >= thresholds.get(head, 0.5)
     return there_is != demand.startswith("-")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.classifier.evaluate import rows
 from services.classifier.evaluate.figure import RESAMPLES, Figure, bootstrap
 from services.classifier.evaluate.metrics import Metric
+from services.classifier.evaluate.recorded import EQUAL
 from services.classifier.evaluate.rows import Row
 
 SENTIMENT = ("negative", "neutral", "positive")
@@ -62,6 +63,11 @@ class Bench:
     def threshold(self, name: str) -> float:
         """Give the score from which on a head holds."""
         return float(getattr(self.engine, "thresholds", {}).get(name, 0.5))
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """How common the sentiments are in the stream that the probabilities are for."""
+        return np.array(getattr(self.engine, "shares", EQUAL))
 
     def features(self, texts: Sequence[str]) -> NDArray[np.float64] | None:
         """Give the blind encoder's vectors, (texts, width); None if the model has none to give."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from services.classifier.engine import Engine
 from uproar.errors import Misconfigured
 
+EQUAL = (1 / 3, 1 / 3, 1 / 3)
+
 
 class Recorded:
     """
@@ -35,6 +37,7 @@ class Recorded:
             self.name: str = about["name"]
             self.heads: tuple[str, ...] = tuple(about["heads"])
             self.thresholds: dict[str, float] = about["thresholds"]
+            self.shares: tuple[float, ...] = tuple(about["shares"])
             self.marks: tuple[str, str] | None = about["marks"] and tuple(about["marks"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Misconfigured(f"{file}: no recorded answers: {error!r}") from error
@@ -48,6 +51,39 @@ class Recorded:
         return rows
 
 
+class Vectors:
+    """What an encoder made of the texts of some files: enough to refit heads on it."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                self._digests: NDArray[np.uint64] = stored["digests"]
+                self._vectors: NDArray[np.float16] = stored["vectors"]
+        except (OSError, ValueError, KeyError) as error:
+            raise Misconfigured(f"{file}: no recorded vectors: {error!r}") from error
+
+    def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """
+        Give the recorded vectors, (texts, width).
+
+        Raises:
+            Misconfigured: One of the texts was not recorded.
+        """
+        wanted = np.array([_digest(text) for text in texts], np.uint64)
+        at = np.minimum(np.searchsorted(self._digests, wanted), len(self._digests) - 1)
+        if (self._digests[at] != wanted).any():
+            raise Misconfigured("these recorded vectors are of other texts than the data's")
+        return self._vectors[at].astype(np.float32)
+
+    @staticmethod
+    def write(file: Path, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Write vectors, (texts, width), in half precision, under the hashes of their texts."""
+        digests = np.array([_digest(text) for text in texts], np.uint64)
+        digests, first = np.unique(digests, return_index=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(file, digests=digests, vectors=vectors[first].astype(np.float16))
+
+
 class Recorder:
     """An engine that remembers what it was asked, to be written down."""
 
@@ -57,6 +93,7 @@ class Recorder:
         self.heads = engine.heads
         self.thresholds: dict[str, float] = getattr(engine, "thresholds", {})
         self.marks: tuple[str, str] | None = getattr(engine, "marks", None)
+        self.shares: tuple[float, ...] = getattr(engine, "shares", EQUAL)
         self.pooled = getattr(engine, "pooled", None)
         self.score_and_embed = getattr(engine, "score_and_embed", None)
         self.held_out: dict[str, NDArray[np.float64]] = {}
@@ -74,6 +111,7 @@ class Recorder:
             "name": self.name,
             "heads": self.heads,
             "thresholds": self.thresholds,
+            "shares": self.shares,
             "marks": self.marks,
         }
         digests = sorted(self._answers)

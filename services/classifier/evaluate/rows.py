@@ -50,6 +50,20 @@ def read(file: Path) -> list[Row]:
         raise Misconfigured(f"{file}: {error!r}") from error
 
 
+def read_json(file: Path) -> dict[str, Any]:
+    """
+    Read a JSON object.
+
+    Raises:
+        Misconfigured: It is absent or none.
+    """
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{file}: {error!r}") from error
+    return found
+
+
 def _row(row: dict[str, Any]) -> Row:
     return Row(
         id=row["id"],

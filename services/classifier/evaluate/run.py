@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -16,22 +16,32 @@ from services.classifier.engine import Engine, load
 from services.classifier.evaluate import behaviour, complaints, embedding, sentiment, tasks
 from services.classifier.evaluate.bench import Bench
 from services.classifier.evaluate.figure import RESAMPLES, Figure, bootstrap
-from services.classifier.evaluate.recorded import Recorded, Recorder
+from services.classifier.evaluate.french.draw import FILES
+from services.classifier.evaluate.recorded import Recorded, Recorder, Vectors
 from uproar.errors import Misconfigured
 
 SEED = 20261126
 _WIDTH = 120  # of a table that goes into a file
-_WANTS: Mapping[str, tuple[Callable[[Bench], list[Figure]], str]] = {
-    "tweeteval": (sentiment.tweeteval, "negative"),
-    "xlmt": (sentiment.xlmt, "negative"),
-    "offensive": (tasks.offensive, "offensive"),
-    "irony": (tasks.irony, "sarcasm"),
-    "french": (tasks.french, "complaint"),
-    "complaints": (complaints.refitted, "negative"),
-    "paraphrases": (embedding.paraphrases, "negative"),
-    "crises": (embedding.crises, "negative"),
+
+
+class _Benchmark(NamedTuple):
+    """What measures, the head it needs, the files of the data it reads."""
+
+    measure: Callable[[Bench], list[Figure]]
+    head: str
+    files: tuple[str, ...]
+
+
+_WANTS: Mapping[str, _Benchmark] = {
+    "tweeteval": _Benchmark(sentiment.tweeteval, "negative", (sentiment.TWEETS,)),
+    "xlmt": _Benchmark(sentiment.xlmt, "negative", (sentiment.LANGUAGES,)),
+    "offensive": _Benchmark(tasks.offensive, "offensive", (tasks.OFFENSIVE,)),
+    "irony": _Benchmark(tasks.irony, "sarcasm", (tasks.IRONY,)),
+    "french": _Benchmark(tasks.french, "complaint", tuple(FILES.values())),
+    "complaints": _Benchmark(complaints.refitted, "negative", (complaints.XCI, complaints.REVIEWS)),
+    "paraphrases": _Benchmark(embedding.paraphrases, "negative", ()),
+    "crises": _Benchmark(embedding.crises, "negative", (embedding.CRISES,)),
 }
-"""Benchmark -> what measures it, and the head that it needs."""
 BENCHMARKS = (*_WANTS, "behaviour")
 
 
@@ -50,7 +60,8 @@ def main(
     Args:
         data: Folder of the research data.
         model: As ``UPROAR_MODEL``, or a file of recorded answers (``.npz``).
-        blind: Encoder that never saw a complaint set: heads are refitted on it.
+        blind: Encoder that never saw a complaint set, or its vectors (``.npz``): heads are refitted
+            on it.
         record: Write the answers there, to be told again without the model.
         only: Names of benchmarks; empty: all.
         as_json: A list of objects instead of a table.
@@ -73,7 +84,7 @@ def main(
         bench = Bench(
             data=data,
             engine=recorder or engine,
-            blind=load(blind) if blind else None,
+            blind=_encoder(blind),
             rng=np.random.default_rng(SEED),
             keep=recorder.held_out if recorder else None,
             advance=lambda count: progress.advance(task, count),
@@ -90,15 +101,26 @@ def main(
         )
 
 
+def _encoder(blind: str | None) -> Engine | Vectors | None:
+    if blind is None:
+        return None
+    return Vectors(Path(blind)) if blind.endswith(".npz") else load(blind)
+
+
+def reads(only: Iterable[str]) -> list[str]:
+    """Name the files of the data that some benchmarks read."""
+    return [file for name in only if name in _WANTS for file in _WANTS[name].files]
+
+
 def measure(
-    bench: Bench, only: tuple[str, ...] = (), begin: Callable[[str], None] = lambda _name: None
+    bench: Bench, only: Collection[str] = (), begin: Callable[[str], None] = lambda _name: None
 ) -> list[Figure]:
     """Run the benchmarks; one whose head the model lacks gives no figure."""
     found: list[Figure] = []
-    for name, (benchmark, head) in _WANTS.items():
-        if (not only or name in only) and bench.has(head):
+    for name, benchmark in _WANTS.items():
+        if (not only or name in only) and bench.has(benchmark.head):
             begin(name)
-            found += benchmark(bench)
+            found += benchmark.measure(bench)
     if not only or "behaviour" in only:
         begin("behaviour")
         found += behaves(bench)
@@ -114,7 +136,7 @@ def behaves(bench: Bench) -> list[Figure]:
 
     thresholds = getattr(bench.engine, "thresholds", {})
     marks = getattr(bench.engine, "marks", None)
-    verdicts = behaviour.judge(behaviour.read(), score, thresholds, marks)
+    verdicts = behaviour.judge(behaviour.read(), score, thresholds, marks, bench.shares.tolist())
     found = []
     for kind in ("all", *behaviour.rates(verdicts)):
         passed = np.array([not v.broken for v in verdicts if kind in {"all", v.case.kind}])

@@ -12,12 +12,14 @@ from services.classifier.evaluate.metrics import f1_by_class, macro_f1, macro_re
 from services.classifier.evaluate.published import ELSEWHERE, TWEETEVAL, XLMT, XLMT_MEAN
 from services.classifier.evaluate.rows import Row
 
+TWEETS = "labelled/tweeteval_sentiment_val.jsonl"
+LANGUAGES = "labelled/xlmt_val.jsonl"
 _ECE_RESAMPLES = 100
 
 
 def tweeteval(bench: Bench) -> list[Figure]:
     """Measure macro recall on TweetEval's validation part (English)."""
-    rows = bench.read("labelled/tweeteval_sentiment_val.jsonl")
+    rows = bench.read(TWEETS)
     truth, guess, _ = answers(bench, rows)
     return [
         bench.figure(
@@ -29,7 +31,7 @@ def tweeteval(bench: Bench) -> list[Figure]:
 
 def xlmt(bench: Bench) -> list[Figure]:
     """Measure macro-F1 on XLM-T's validation part by language and as their mean; then the ECE."""
-    rows = bench.read("labelled/xlmt_val.jsonl")
+    rows = bench.read(LANGUAGES)
     truth, guess, negative = answers(bench, rows)
     langs = np.array([row.lang for row in rows])
     found = []
@@ -62,12 +64,12 @@ def xlmt(bench: Bench) -> list[Figure]:
 def answers(
     bench: Bench, rows: Sequence[Row]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Give true classes, guessed ones (neutral where it cannot read) and ``negative`` of rows."""
+    """Give true classes, guessed ones (as if all were equally common; neutral where it cannot read) and ``negative`` of rows."""
     truth = np.array([SENTIMENT.index(row.labels["sentiment"]) for row in rows])
     scores = bench.scores([row.text for row in rows])[:, :3].astype(float)
     unread = np.isnan(scores[:, 0])
     scores[unread] = (1 / 3, 1 / 3, 1 / 3)
-    guess = np.where(unread, 1, scores.argmax(axis=1))
+    guess = np.where(unread, 1, (scores / bench.shares).argmax(axis=1))
     return truth, guess, scores[:, 0]
 
 

@@ -10,10 +10,13 @@ from services.classifier.evaluate.french.labels import labelled
 from services.classifier.evaluate.metrics import f1_of_yes, kappa, macro_f1
 from services.classifier.evaluate.published import ELSEWHERE, TWEETEVAL
 
+OFFENSIVE = "labelled/tweeteval_offensive_val.jsonl"
+IRONY = "labelled/tweeteval_irony_val.jsonl"
+
 
 def offensive(bench: Bench) -> list[Figure]:
     """Measure `offensive` on TweetEval's validation part: macro-F1."""
-    rows = bench.read("labelled/tweeteval_offensive_val.jsonl")
+    rows = bench.read(OFFENSIVE)
     truth = np.array([int(row.labels["offensive"]) for row in rows])
     chance = bench.head([row.text for row in rows], "offensive")
     guess = (chance >= bench.threshold("offensive")).astype(int)
@@ -27,7 +30,7 @@ def offensive(bench: Bench) -> list[Figure]:
 
 def irony(bench: Bench) -> list[Figure]:
     """Measure `sarcasm` on TweetEval's irony: F1 of the ironic class."""
-    rows = bench.read("labelled/tweeteval_irony_val.jsonl")
+    rows = bench.read(IRONY)
     truth = np.array([int(row.labels["irony"]) for row in rows])
     chance = bench.head([row.text for row in rows], "sarcasm")
     guess = (chance >= bench.threshold("sarcasm")).astype(int)

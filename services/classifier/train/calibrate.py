@@ -1,46 +1,74 @@
-"""Calibrate: logits and labels -> a scale and a shift per head, so that 0.8 is right 8 times in 10."""
+"""Calibrate: logits and labels -> a scale and a shift per logit, and thresholds. Pure."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classifier.train.settings import BINARY, SENTIMENT
+from services.classifier.evaluate.metrics import macro_f1
+from services.classifier.train.batches import Encoded
+from services.classifier.train.targets import BINARY, COLUMNS, SENTIMENT, UNKNOWN
 
 _TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 400))
 _NEWTON_STEPS = 50
+_THREE, _YES = len(SENTIMENT), len(SENTIMENT) + len(BINARY)
+_THRESHOLDS = np.arange(0.05, 0.96, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``scale * logit + shift``, both (heads,), for each logit of the model."""
+    """
+    ``scale * logit + shift``, both (columns,), and from which probability a yes-or-no head holds.
+
+    Attributes:
+        stream: Shares of the sentiments that the probabilities are for: divided by them, the
+            likeliest class is that of a stream in which all three are equally common.
+    """
 
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
+    thresholds: dict[str, float]
+    stream: tuple[float, float, float]
 
 
 def calibrate(
-    logits: NDArray[np.float32], sentiment: NDArray[np.int64], binary: NDArray[np.float32]
+    logits: NDArray[np.float32], data: Encoded, stream: tuple[float, float, float]
 ) -> Calibration:
     """
-    Fit one temperature for sentiment (classes weighted alike), Platt's two numbers for each other.
+    Fit one temperature for sentiment and one for severity, Platt's two numbers for each other head.
+
+    Sentiment is fitted with all classes weighing the same, then moved to the shares of ``stream``:
+    the shift is the logarithm of a class's share. The other heads keep the mix of their rows.
 
     Args:
-        logits: (rows, heads); NaN rows do not count.
-        sentiment: (rows,) class or -1.
-        binary: (rows, 2) 1, 0 or -1.
+        logits: (rows, columns); NaN rows do not count.
+        data: What the rows are labelled with.
+        stream: Shares of negative, neutral and positive posts.
     """
     read = ~np.isnan(logits[:, 0])
-    classes = len(SENTIMENT)
-    scale, shift = np.ones(classes + len(BINARY)), np.zeros(classes + len(BINARY))
-    known = read & (sentiment >= 0)
-    scale[:classes] = 1 / temperature(logits[known, :classes].astype(float), sentiment[known])
-    for at in range(len(BINARY)):
-        known = read & (binary[:, at] >= 0)
-        scale[classes + at], shift[classes + at] = platt(
-            logits[known, classes + at].astype(float), binary[known, at].astype(float)
-        )
-    return Calibration(scale, shift)
+    scale, shift = np.ones(len(COLUMNS)), np.zeros(len(COLUMNS))
+    known = read & (data.sentiment != UNKNOWN)
+    scale[:_THREE] = 1 / temperature(logits[known, :_THREE].astype(float), data.sentiment[known])
+    shift[:_THREE] = np.log(stream)
+    known = read & (data.level != UNKNOWN)
+    scale[_YES:] = 1 / temperature(logits[known, _YES:].astype(float), data.level[known])
+    thresholds = {}
+    for at, head in enumerate(BINARY):
+        known = read & (data.binary[:, at] >= 0)
+        raw, truth = logits[known, _THREE + at].astype(float), data.binary[known, at].astype(float)
+        scale[_THREE + at], shift[_THREE + at] = platt(raw, truth)
+        chance = (1 + np.tanh((scale[_THREE + at] * raw + shift[_THREE + at]) / 2)) / 2
+        thresholds[head] = threshold(chance, truth.astype(np.int64))
+    return Calibration(scale, shift, thresholds, stream)
+
+
+def threshold(chance: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Choose the probability from which on yes gives the best macro-F1: the middle of the best ones."""
+    if not len(truth) or truth.min() == truth.max():
+        return 0.5
+    reached = np.array([macro_f1(2)(truth, (chance >= at).astype(np.int64)) for at in _THRESHOLDS])
+    best = _THRESHOLDS[reached >= reached.max() - 1e-9]
+    return round(float(best[len(best) // 2]), 2)
 
 
 def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

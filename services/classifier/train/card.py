@@ -4,25 +4,25 @@ from collections.abc import Sequence
 
 from services.classifier.train.calibrate import Calibration
 from services.classifier.train.data import Part
-from services.classifier.train.fit import HEADS
 from services.classifier.train.measure import Figure
 from services.classifier.train.settings import Settings
+from services.classifier.train.targets import COLUMNS, PROXIES
 
 
 def write(
     settings: Settings, parts: Sequence[Part], found: Calibration, figures: Sequence[Figure]
 ) -> str:
     """Write the card in Markdown."""
+    taught = ", ".join(settings.taught)
+    layers = settings.layers if isinstance(settings.layers, int) else len(settings.layers)
     what = (
-        f"The bottom {settings.layers} layers of `{settings.base.name}` (MIT), "
-        f"{settings.vocabulary:,} pieces, fine-tuned for sentiment, complaint and offensive; int8 "
-        "for CTranslate2. Written by `uproar train`; its uses and limits: `docs/model-card.md`."
+        f"{layers} layers of `{settings.base.name}` (MIT), {settings.vocabulary:,} pieces, "
+        f"fine-tuned for {taught}; int8 for CTranslate2. Written by `uproar train`; what to use it "
+        "for, and what not: `docs/model-card.md`."
     )
-    lines = [
-        f"# {settings.name}",
-        "",
-        what,
-        "",
+    lines = [f"# {settings.name}", "", what, ""]
+    lines += _terms(settings)
+    lines += [
         "## Trained on",
         "",
         "| file | heads | rows | seen | to calibrate | to measure | left out | terms |",
@@ -38,7 +38,24 @@ def write(
     lines += ["", "## Measured", "", "On rows kept out of training, with the int8 engine.", ""]
     lines += ["| what | value | n |", "|---|--:|--:|"]
     lines += [f"| {figure.name} | {100 * figure.value:.1f} | {figure.n:,} |" for figure in figures]
-    lines += ["", "## Calibration", "", "| logit | scale | shift |", "|---|--:|--:|"]
-    pairs = zip(HEADS, found.scale, found.shift, strict=True)
-    lines += [f"| {head} | {scale:.3f} | {shift:.3f} |" for head, scale, shift in pairs]
+    lines += ["", "## Calibration", ""]
+    shares = " / ".join(f"{share:g}" for share in found.stream)
+    lines += [f"Sentiment is for a stream of {shares} negative / neutral / positive posts.", ""]
+    lines += ["| logit | scale | shift | holds from |", "|---|--:|--:|--:|"]
+    for name, scale, shift in zip(COLUMNS, found.scale, found.shift, strict=True):
+        if name.partition("=")[0] in settings.taught or name in COLUMNS[:3]:
+            threshold = found.thresholds.get(name, "")
+            lines.append(f"| {name} | {scale:.3f} | {shift:.3f} | {threshold} |")
     return "\n".join(lines) + "\n"
+
+
+def _terms(settings: Settings) -> list[str]:
+    lines = []
+    if settings.terms == "research":
+        lines += ["**For research only**: sets with non-commercial terms taught it.", ""]
+    if settings.distil:
+        lines += [f"Its teacher's soft labels: `{settings.distil.teacher.name}`.", ""]
+    if settings.marked:
+        lines += ["Sentiment is towards the subject whose mention is marked; else of the post.", ""]
+    proxies = [f"- {head}: {PROXIES[head]}" for head in settings.taught if head in PROXIES]
+    return [*lines, "Learned from a proxy:", "", *proxies, ""] if proxies else lines

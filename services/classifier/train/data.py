@@ -1,36 +1,36 @@
 """Data: labelled files -> rows to train, calibrate and measure with, and no leak between them."""
 
 import csv
-import gzip
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.classifier.engine.mention import mark
+from services.classifier.evaluate import rows as labelled
+from services.classifier.evaluate.leak import leaks
 from services.classifier.evaluate.rows import same
-from services.classifier.train.settings import BINARY, SENTIMENT, Settings, Source
+from services.classifier.train.settings import Settings, Source
+from services.classifier.train.targets import Target, target
 from uproar.errors import Misconfigured
 
-UNKNOWN = -1
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """
-    A labelled text.
+    A text and what it teaches.
 
     Attributes:
-        sentiment: 0 negative, 1 neutral, 2 positive, -1 unknown.
-        binary: For each of :data:`BINARY`: 1 yes, 0 no, -1 unknown.
+        id: As the file has it; name and line for our own files.
+        text: With its subject marked, if the source is about one.
     """
 
+    id: str
     text: str
     lang: str
-    sentiment: int
-    binary: tuple[int, ...]
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,79 +45,113 @@ class Part:
 
 
 def training(settings: Settings) -> list[Part]:
-    """Read all training files, leaving out every row that a validation file holds too."""
+    """
+    Read all training files, leaving out every row that a validation file holds too.
+
+    Raises:
+        Misconfigured: A file cannot be read, or (a fault of ours) rows of two uses are the same.
+    """
     held = {
-        same(text) for source in settings.validation for text, *_ in _read(settings.data, source)
+        key
+        for source in settings.validation
+        for row in _read(settings.data, source)
+        for key in (same(row.text), row.id)
+        if key
     }
-    return [_part(source, settings, held) for source in settings.source]
+    parts = [_part(source, settings, held) for source in settings.source]
+    _check(settings, parts)
+    return parts
 
 
 def validation(settings: Settings) -> dict[str, list[Row]]:
     """Read the validation files, by file name."""
     return {
-        source.file: [_row(source, text, lang, labels) for text, lang, labels, _ in rows]
+        source.file: rows
         for source in settings.validation
-        if (rows := list(_read(settings.data, source)))
+        if (rows := [_row(source, row) for row in _read(settings.data, source)])
     }
 
 
 def _part(source: Source, settings: Settings, held: set[str]) -> Part:
     part = Part(source, [], [], [], Counter())
     seen: set[str] = set()
-    for text, lang, labels, dup_of in _read(settings.data, source):
-        row = _row(source, text, lang, labels)
-        key = same(text)
-        if dup_of or key in held:
+    for raw in _read(settings.data, source):
+        row = _row(source, raw)
+        key = same(raw.text)
+        asked = f"{key} {raw.labels.get('target')}" if source.subject else key
+        if raw.dup_of or key in held or raw.id in held:
             part.left_out["in a validation file"] += 1
-        elif key in seen:
+        elif asked in seen:
             part.left_out["repeated"] += 1
-        elif row.sentiment == UNKNOWN and max(row.binary) == UNKNOWN:
+        elif not row.target.teaches():
             part.left_out["no label"] += 1
         else:
-            at = _place(key)
+            at = _place(key)  # of the text: all its subjects have one use
             test, calibration = source.test_share, settings.calibration_share
             use = part.test if at < test else part.calibration
             (part.train if at >= test + calibration else use).append(row)
-        seen.add(key)
+        seen.add(asked)
+    if source.most is not None and len(part.train) > source.most:
+        chosen = sorted(part.train, key=lambda row: _place(f"most {same(row.text)} {row.id}"))
+        kept = {row.id for row in chosen[: source.most]}
+        part.left_out["beyond the cap"] = len(part.train) - len(kept)
+        part.train[:] = [row for row in part.train if row.id in kept]
     return part
 
 
-def _row(source: Source, text: str, lang: str, labels: dict[str, Any]) -> Row:
-    used = {head: labels.get(head) for head in source.heads}
-    sentiment = used.get("sentiment")
+def _check(settings: Settings, parts: list[Part]) -> None:
+    """Refuse rows to learn from that are measured on: by id and by text, over all files."""
+    measured = {
+        "validation": [
+            (row.id, row.text)
+            for source in settings.validation
+            for row in _read(settings.data, source)
+        ],
+        "test": [(row.id, row.text) for part in parts for row in part.test],
+    }
+    learned = [
+        (row.id, row.text)
+        for part in parts
+        for use in (part.train, part.calibration)
+        for row in use
+    ]
+    for name, rows in measured.items():
+        found = leaks({"training": learned, name: rows})
+        if found:
+            ((_, ids),) = found.items()
+            raise Misconfigured(f"{name} rows are in the training rows: {', '.join(ids[:5])} ...")
+
+
+def _row(source: Source, row: labelled.Row) -> Row:
+    named = str(row.labels.get("target") or "")
     return Row(
-        text=text,
-        lang=lang,
-        sentiment=SENTIMENT.index(sentiment) if sentiment in SENTIMENT else UNKNOWN,
-        binary=tuple(_yes_or_no(used.get(head)) for head in BINARY),
+        id=row.id,
+        text=mark(row.text, (named,)) if source.subject else row.text,
+        lang=row.lang,
+        target=target(row.labels, source.heads),
     )
 
 
-def _yes_or_no(label: object) -> int:
-    return int(label) if isinstance(label, bool) else UNKNOWN
-
-
-def _read(data: Path, source: Source) -> Iterator[tuple[str, str, dict[str, Any], object]]:
-    """Yield text, language, labels and ``dup_of`` of each row."""
+def _read(data: Path, source: Source) -> list[labelled.Row]:
     path = Path(source.file) if source.file.startswith("./") else data / source.file
+    if path.suffix != ".tsv":
+        return labelled.read(path)
     try:
-        open_text = gzip.open if path.suffix == ".gz" else open
-        with open_text(path, "rt", encoding="utf-8") as lines:
-            if path.suffix == ".tsv":
-                yield from _read_tsv(lines)
-                return
-            for line in lines:
-                row = json.loads(line)
-                yield row["text"], row["lang"], row["labels"], row.get("dup_of")
-    except (OSError, ValueError, KeyError) as error:
+        with path.open(encoding="utf-8") as lines:
+            return list(_read_tsv(lines, path.stem))
+    except (OSError, KeyError) as error:
         raise Misconfigured(f"{path}: {error!r}") from error
 
 
-def _read_tsv(lines: Any) -> Iterator[tuple[str, str, dict[str, Any], object]]:
+def _read_tsv(lines: Any, name: str) -> Iterator[labelled.Row]:
+    """Read our own posts: a column a label, ``yes``, ``no`` or nothing; ``subject`` is the target."""
     yes = {"yes": True, "no": False}
-    for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-        labels: dict[str, Any] = {head: yes.get(row.get(head) or "") for head in BINARY}
-        yield row["text"], row["lang"], {"sentiment": row["sentiment"], **labels}, None
+    for at, row in enumerate(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)):
+        labels: dict[str, Any] = {name: yes.get(value, value) for name, value in row.items()}
+        labels["target"] = row.get("subject") or ""
+        if level := row.get("complaint_severity"):
+            labels["complaint_severity"] = int(level)
+        yield labelled.Row(id=f"{name}-{at}", text=row["text"], lang=row["lang"], labels=labels)
 
 
 def _place(key: str) -> float:

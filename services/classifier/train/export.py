@@ -9,19 +9,19 @@ from ctranslate2.specs import common_spec, transformer_spec
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.classifier.engine.heads import FORMATS
 from services.classifier.engine.tokens import MAX_TOKENS
 from services.classifier.train.calibrate import Calibration
-from services.classifier.train.fit import Classifier
-from services.classifier.train.settings import BINARY, SENTIMENT
+from services.classifier.train.lastlayer import write
+from services.classifier.train.model import Classifier
+from services.classifier.train.settings import Settings
 
 
 def export(
-    model: Classifier, calibration: Calibration, tokenizer: str, folder: Path, name: str
+    model: Classifier, calibration: Calibration, tokenizer: str, folder: Path, settings: Settings
 ) -> None:
     """
     Write ``model.bin`` (int8), ``config.json``, ``vocabulary.json``, ``tokenizer.json`` and
-    ``heads.json``, whose weights have the calibration in them.
+    ``heads.json``, whose weights have the calibration in them. Heads nothing taught are left out.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -36,29 +36,7 @@ def export(
     short = json.dumps(pieces, ensure_ascii=False, separators=(",", ":"))
     (folder / "vocabulary.json").write_text(short, "utf-8")
     (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
-    heads = {"format": FORMATS[-1], "name": name, "groups": _groups(model, calibration)}
-    (folder / "heads.json").write_text(json.dumps(heads) + "\n", "utf-8")
-
-
-def _groups(model: Classifier, calibration: Calibration) -> list[dict[str, object]]:
-    weight = model.heads.weight.detach().numpy()
-    bias = model.heads.bias.detach().numpy()
-    weight = weight * calibration.scale[:, None]
-    bias = bias * calibration.scale + calibration.shift
-    groups: list[dict[str, object]] = []
-    at = 0
-    for names in (SENTIMENT, *((head,) for head in BINARY)):
-        end = at + len(names)
-        groups.append(
-            {"names": names, "weight": _plain(weight[at:end]), "bias": _plain(bias[at:end])}
-        )
-        at = end
-    return groups
-
-
-def _plain(values: NDArray[np.float64]) -> list[object]:
-    plain: list[object] = np.round(values.astype(float), 7).tolist()
-    return plain
+    write(model, calibration, settings, folder / "heads.json")
 
 
 def _spec(encoder: nn.Module) -> transformer_spec.TransformerEncoderModelSpec:

@@ -7,6 +7,7 @@ import pytest
 
 from services.classifier.engine import load
 from services.classifier.evaluate.behaviour import CASES, Case, Verdict, holds, judge, rates, read
+from services.classifier.evaluate.embedding import pairs
 from services.classifier.evaluate.rows import same
 from tests.shared import ROOT
 from uproar.errors import Misconfigured
@@ -82,11 +83,13 @@ def test_the_rates_of_the_shipped_model_do_not_fall(capsys):
     assert sum(passed for passed, _ in found.values()) >= 186
 
 
-def test_nothing_the_model_learned_from_is_a_case():
-    ours = ROOT / "services/classifier/train/data/brand_talk.tsv"
-    learned = {same(line.split("\t")[-1]) for line in ours.read_text("utf-8").splitlines()[1:]}
+def test_nothing_the_model_learned_from_is_a_case_or_a_pair():
+    ours = (ROOT / "services/classifier/train/data").glob("*.tsv")
+    lines = [line for file in ours for line in file.read_text("utf-8").splitlines()[1:]]
+    learned = {same(line.split("\t")[-1]) for line in lines}
     asked = {same(text) for case in read() for text in (case.text, case.other) if text}
-    assert len(learned) > 300
+    asked |= {same(text) for pair in pairs() for text in pair}
+    assert len(learned) > 450
     assert not learned & asked
 
 

@@ -8,7 +8,7 @@ from typing import Any
 def a_row(text: str, **given: Any) -> dict[str, Any]:
     """Build a positive row that is no complaint."""
     labels = {"sentiment": "positive", "complaint": False, "offensive": True}
-    return {"id": "1", "text": text, "lang": "en", "labels": labels} | given
+    return {"id": f"id of {text}", "text": text, "lang": "en", "labels": labels} | given
 
 
 def write(file: Path, rows: list[dict[str, Any]]) -> None:

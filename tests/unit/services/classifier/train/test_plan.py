@@ -1,4 +1,4 @@
-"""services/classifier/train/fit.py and vocabulary.py: batches, and the pieces that stay."""
+"""services/classifier/train/batches.py and vocabulary.py: batches, and the pieces that stay."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="uproar[torch] is not installed")
 from tokenizers import Tokenizer
 
 from services.classifier.train import vocabulary
-from services.classifier.train.fit import plan
+from services.classifier.train.batches import plan, thinned
 from tests.unit.services.classifier.train.tiny import a_base
 
 
@@ -26,6 +26,13 @@ def test_batches_keep_their_budget_and_rows_come_as_often_as_planned(lengths, bu
 def test_a_fraction_is_the_chance_to_be_seen_once_more():
     batches = plan([5] * 4000, [1.25] * 4000, 100, np.random.default_rng(0))
     assert 4900 < sum(map(len, batches)) < 5100
+
+
+def test_a_run_over_its_cap_is_thinned_alike_everywhere_and_one_below_it_is_not():
+    assert thinned([1, 3], [5, 5], 100).tolist() == [1, 3]
+    assert thinned([1, 3], [5, 5], 2).tolist() == [0.5, 1.5]
+    assert thinned([1, 3], [5, 0], 1).tolist() == [1, 3]  # the second is never drawn
+    assert thinned([1, 3], [5, 5], None).tolist() == [1, 3]
 
 
 def test_the_same_seed_gives_the_same_plan():
