@@ -87,7 +87,8 @@ def _part(source: Source, settings: Settings, held: set[str]) -> Part:
             part.left_out["no label"] += 1
         else:
             at = _place(key)  # of the text: all its subjects have one use
-            test, calibration = source.test_share, settings.calibration_share
+            test, calibration = source.test_share, source.calibration_share
+            calibration = settings.calibration_share if calibration is None else calibration
             use = part.test if at < test else part.calibration
             (part.train if at >= test + calibration else use).append(row)
         seen.add(asked)
@@ -126,7 +127,7 @@ def _row(source: Source, row: labelled.Row) -> Row:
     named = str(row.labels.get("target") or "")
     return Row(
         id=row.id,
-        text=mark(row.text, (named,)) if source.subject else row.text,
+        text=mark(row.text, (named,) if source.subject else ()),
         lang=row.lang,
         target=target(row.labels, source.heads),
     )

@@ -26,6 +26,7 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         heads: What to teach; all other labels of the file are unknown to the model.
         repeat: How often each row is seen over the whole run; a fraction draws rows by chance.
         test_share: Share of rows kept out to measure with, for a file that has no validation twin.
+        calibration_share: Share of rows kept out to calibrate with; None: that of the run.
         most: Most rows to take, chosen by their texts; None: all.
         subject: The sentiment is towards ``target``: its mention is marked.
         licence: Its terms, for the card.
@@ -36,6 +37,7 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     licence: str
     repeat: float = 1.0
     test_share: float = 0.0
+    calibration_share: float | None = None
     most: int | None = None
     subject: bool = False
 
