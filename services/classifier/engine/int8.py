@@ -16,7 +16,7 @@ from services.classifier.engine.native import NativeEncoder, Unsuitable
 from services.classifier.engine.portable import PortableEncoder
 from services.classifier.engine.tokens import Tokeniser
 
-ENCODERS = ("native", "portable")
+ENCODERS = ("native", "portable", "dequantised")
 _NICE = 5  # below everything else of the product: event loops and the broker go first
 
 
@@ -43,7 +43,8 @@ class Int8Engine:
         device: ``cpu`` or ``cuda``.
         threads: How many compute at once; each takes a few texts from token ids to vectors. They
             give way to everything else on the machine.
-        encoder: One of :data:`ENCODERS`; None for the fastest that runs here.
+        encoder: One of :data:`ENCODERS`; None for the fastest that runs here. ``dequantised`` is
+            torch, in floats: only where it is asked for, as its last digits hang on the neighbours.
 
     Attributes:
         encoder: Which one runs.
@@ -105,6 +106,10 @@ class Int8Engine:
 
 
 def _encoder(folder: Path, device: str, threads: int, wanted: str | None) -> tuple[str, Encoder]:
+    if wanted == "dequantised":
+        from services.classifier.engine.dequantised import DequantisedEncoder
+
+        return "dequantised", DequantisedEncoder(folder, device=device)
     if device == "cpu" and wanted != "portable":
         try:
             return "native", NativeEncoder(folder)

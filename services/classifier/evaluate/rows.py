@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,11 @@ def _row(row: dict[str, Any]) -> Row:
     )
 
 
+_REMEMBERED = 1 << 18  # texts: a run asks for each of its rows four times
 _NOISE = re.compile(r"@user|http\S*|[\W_]+")
 
 
+@lru_cache(_REMEMBERED)
 def same(text: str) -> str:
     """Two texts are the same post when they differ in case, links, handles or punctuation only."""
     words = _NOISE.sub(" ", normalise(text).casefold()).split()
