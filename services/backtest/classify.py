@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.classifier.engine import Engine, load
+from services.classifier.engine.mention import mark
 from services.classifier.engine.repeats import Repeats
 
 MAX_LINE_BYTES = 1024 * 1024
@@ -22,6 +23,7 @@ class _Line(msgspec.Struct):
     text: str = ""  # a post may have a title alone
     title: str | None = None
     lang: str | None = None
+    subject: str | None = None  # whom the sentiment is wanted towards
 
 
 _DECODER = msgspec.json.Decoder(_Line)
@@ -45,7 +47,8 @@ def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Ite
     Score JSON lines.
 
     Args:
-        lines: One post each, with a ``text``, a ``title`` or both; blank lines are left out.
+        lines: One post each, with a ``text``, a ``title`` or both, and perhaps a ``subject``: the
+            name whose mention a model that was taught so judges by; blank lines are left out.
         engine: What scores.
         batch: Lines that are read before the engine is asked.
 
@@ -56,7 +59,8 @@ def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Ite
     while chunk := list(islice(rest, batch)):
         posts = [_read(line) for line in chunk]
         readable = [post for post in posts if isinstance(post, _Line)]
-        rows = iter(engine.score([_text(post) for post in readable]))
+        marks = getattr(engine, "marks", None)
+        rows = iter(engine.score([_text(post, marks) for post in readable]))
         for post, line in zip(posts, chunk, strict=True):
             if isinstance(post, _Line):
                 answer = _answer(post, next(rows), engine.heads)
@@ -93,8 +97,10 @@ def _surrogate(found: str | int | None) -> bool:
     return isinstance(found, str) and any("\ud800" <= c <= "\udfff" for c in found)
 
 
-def _text(post: _Line) -> str:
-    return f"{post.title}. {post.text}" if post.title else post.text  # as the score agent reads it
+def _text(post: _Line, marks: tuple[str, str] | None) -> str:
+    """Give what the model reads: as the score agent, with the mention of the subject marked."""
+    text = f"{post.title}. {post.text}" if post.title else post.text
+    return mark(text, (post.subject or "",), marks)
 
 
 def _answer(post: _Line, row: Any, heads: tuple[str, ...]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Heads:
         model: Name of the model.
         names: Columns of :meth:`scores`.
         width: Numbers in the vector of a post.
-        thresholds: From which score on each single head holds.
+        thresholds: From which score on each yes-or-no head holds.
         shares: Of negative, neutral and positive in the stream the probabilities are for.
         marks: What stands around a mention of the subject; None if the model was not taught it.
     """
@@ -65,7 +65,11 @@ class Heads:
         self.marks = stored.marks
         first = stored.groups[0]
         self.shares = tuple(first.shares or [1 / len(first.names)] * len(first.names))
-        self.thresholds = {g.names[0]: g.threshold for g in stored.groups if len(g.names) == 1}
+        self.thresholds = {
+            group.names[0]: group.threshold
+            for group in stored.groups
+            if len(group.names) == 1 and group.levels is None
+        }
         self._groups = stored.groups
         self._weight = np.array([row for g in stored.groups for row in g.weight], np.float32)
         self.width: int = self._weight.shape[1]

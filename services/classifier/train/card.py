@@ -10,9 +10,10 @@ from services.classifier.train.targets import COLUMNS, PROXIES
 
 
 def write(
-    settings: Settings, parts: Sequence[Part], found: Calibration, figures: Sequence[Figure]
-) -> str:
-    """Write the card in Markdown."""
+    settings: Settings, parts: Sequence[Part], found: Calibration, figures: Sequence[Figure],
+    took: str,
+) -> str:  # fmt: skip
+    """Write the card in Markdown; ``took`` is how long the fit took, and on what."""
     taught = ", ".join(settings.taught)
     layers = settings.layers if isinstance(settings.layers, int) else len(settings.layers)
     what = (
@@ -20,7 +21,7 @@ def write(
         f"fine-tuned for {taught}; int8 for CTranslate2. Written by `uproar train`; what to use it "
         "for, and what not: `docs/model-card.md`."
     )
-    lines = [f"# {settings.name}", "", what, ""]
+    lines = [f"# {settings.name}", "", what, "", f"Fitted in {took} (the last session of it).", ""]
     lines += _terms(settings)
     lines += [
         "## Trained on",

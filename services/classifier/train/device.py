@@ -10,6 +10,12 @@ def chosen() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def named() -> str:
+    """Say what it is, for the card."""
+    gpu = torch.cuda.is_available()
+    return str(torch.cuda.get_device_name()) if gpu else f"{torch.get_num_threads()} CPU threads"
+
+
 def precision(device: torch.device) -> torch.autocast | nullcontext[None]:
     """Compute in bfloat16 where the hardware does; weights stay in single precision."""
     fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
-from torch import nn
+from torch import Tensor, nn
 
 from services.classifier.train.batches import Encoded, packed
 from services.classifier.train.curves import Curves
@@ -24,6 +24,7 @@ CHECKPOINT_SECONDS = 600
 _POINTS = 60  # of a curve
 _MEASURED = 10  # times that the rows held out are looked at
 _MEASURED_ROWS = 600
+_ASKED_TOKENS = 4096
 _WARM_UP = 0.05
 
 
@@ -81,33 +82,33 @@ def fit(
     return curves
 
 
-def logits(model: Classifier, data: Encoded, budget: int = 4096) -> NDArray[np.float32]:
+def logits(model: Classifier, data: Encoded) -> NDArray[np.float32]:
     """Give the logits of rows, (rows, columns); NaN for one that cannot be read."""
-    device = chosen()
-    model.to(device).eval()
-    result = np.full((len(data.ids), len(COLUMNS)), np.nan, np.float32)
-    readable = sorted(
-        (at for at, ids in enumerate(data.ids) if ids), key=lambda at: len(data.ids[at])
-    )
-    with torch.inference_mode():
-        for batch in packed(readable, data.lengths, budget):
-            found, _ = model(*padded([data.ids[row] for row in batch], device))
-            result[batch] = found.float().cpu().numpy()
-    model.cpu()
-    return result
+    ask = lambda ids, mask: model(ids, mask)[0]  # noqa: E731 - shorter than its name
+    return _asked(model, data.ids, ask, empty=np.nan, width=len(COLUMNS), what="logits")
 
 
-def pooled(model: Classifier, ids: list[list[int]], budget: int = 4096) -> NDArray[np.float32]:
+def pooled(model: Classifier, ids: list[list[int]]) -> NDArray[np.float32]:
     """Give the encoder's vectors of rows, (rows, width); 0 for one that cannot be read."""
+    width = model.encoder.config.hidden_size
+    return _asked(model, ids, model.pooled, empty=0.0, width=width, what="vectors")
+
+
+def _asked(
+    model: Classifier, ids: list[list[int]], ask: Callable[[Tensor, Tensor], Tensor], *,
+    empty: float, width: int, what: str,
+) -> NDArray[np.float32]:  # fmt: skip
     device = chosen()
     model.to(device).eval()
-    result = np.zeros((len(ids), model.encoder.config.hidden_size), np.float32)
+    result = np.full((len(ids), width), empty, np.float32)
     lengths = [len(row) for row in ids]
     readable = sorted((at for at, row in enumerate(ids) if row), key=lambda at: lengths[at])
-    with torch.inference_mode():
-        for batch in packed(readable, lengths, budget):
-            found = model.pooled(*padded([ids[row] for row in batch], device))
+    with torch.inference_mode(), Progress(transient=True) as progress:
+        task = progress.add_task(what, total=len(readable))
+        for batch in packed(readable, lengths, _ASKED_TOKENS):
+            found = ask(*padded([ids[row] for row in batch], device))
             result[batch] = found.float().cpu().numpy()
+            progress.advance(task, len(batch))
     model.cpu()
     return result
 
@@ -125,7 +126,7 @@ def _held_out(model: Classifier, lessons: Lessons, settings: Settings) -> float:
     model.eval()
     total = 0.0
     with torch.inference_mode(), precision(lessons.prior.device):
-        for batch in packed(readable, lessons.data.lengths, 4096):
+        for batch in packed(readable, lessons.data.lengths, _ASKED_TOKENS):
             found = losses(model, lessons, batch, settings)
             total += len(batch) * sum(value.item() for value in found.values())
     model.train()

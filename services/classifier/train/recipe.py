@@ -1,6 +1,7 @@
 """Recipe: the steps of a training run, in their order."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from services.classifier.train.anchors import anchors
 from services.classifier.train.batches import encode, plan, thinned
 from services.classifier.train.calibrate import Calibration, calibrate
 from services.classifier.train.data import Part, Row
+from services.classifier.train.device import named
 from services.classifier.train.fit import fit, logits, pooled
 from services.classifier.train.floats import FloatEngine
 from services.classifier.train.lastlayer import write
@@ -59,11 +61,14 @@ def follow(settings: Settings, *, resume: bool, fit_only: bool = False) -> None:
     else:
         for file in (*finished, proof):  # of a former run
             file.unlink(missing_ok=True)
+        began = time.monotonic()
         _train(run, settings, resume=resume)
+        took = round(time.monotonic() - began)
         run.model.write(settings.work)
         _tell(run, settings)
         _answer(run, settings)
-        proof.write_text(json.dumps({"digest": settings.digest}) + "\n", "utf-8")
+        about = {"digest": settings.digest, "seconds": took, "device": named()}
+        proof.write_text(json.dumps(about) + "\n", "utf-8")
     if not fit_only:
         _finish(run, settings)
 
@@ -181,7 +186,11 @@ def _finish(run: Prepared, settings: Settings) -> None:
         f"{part.source.file} (held out)": part.test for part in run.parts if part.test
     }
     figures = all_figures(engine, tests)
-    (folder / "README.md").write_text(card.write(settings, run.parts, found, figures), "utf-8")
+    took = labelled.read_json(settings.work / "trained.json")
+    text = card.write(
+        settings, run.parts, found, figures, f"{took['seconds']} s on {took['device']}"
+    )
+    (folder / "README.md").write_text(text, "utf-8")
     drawn = settings.work / "curves.png"
     if drawn.is_file():
         (folder / "curves.png").write_bytes(drawn.read_bytes())

@@ -55,6 +55,18 @@ def test_a_post_with_a_title_alone_is_scored_by_it():
     assert run(b'{"id":1,"title":"abc"}')[0]["scores"]["negative"] == 0.05  # "abc. "
 
 
+def test_the_subject_is_marked_for_a_model_that_was_taught_it_and_ignored_by_others():
+    line = json.dumps({"id": 1, "text": "Acme lies", "subject": "acme"}).encode()
+    (plain,) = run(line)
+    assert plain["scores"]["negative"] == 0.09
+
+    class Marked(Lengths):
+        marks = ("<<", ">>")
+
+    (marked,) = classify([line], Marked())
+    assert json.loads(marked)["scores"]["negative"] == 0.13
+
+
 def test_lone_surrogates_are_scored_but_not_echoed():
     answers = run(b'{"id":"a","text":"\\ud800!"}', b'{"id":"\\ud800","text":"x"}')
     assert answers[0]["scores"]["negative"] == 0.02

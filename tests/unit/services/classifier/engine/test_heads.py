@@ -45,7 +45,7 @@ def test_levels_give_their_expected_value(tmp_path):
 def test_each_group_has_its_columns_and_its_threshold(tmp_path):
     small = heads(tmp_path)
     assert small.names == ("negative", "neutral", "positive", "complaint", "complaint_severity")
-    assert small.thresholds == {"complaint": 0.4, "complaint_severity": 0.5}
+    assert small.thresholds == {"complaint": 0.4}
     assert (small.model, small.width, small.marks) == ("small", 2, None)
 
 

@@ -1,6 +1,7 @@
 """services/classifier/train: teacher, student and embedding, fitted elsewhere and finished here."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -198,6 +199,7 @@ def test_the_card_names_proxies_teacher_and_curves(folder):
     assert "Learned from a proxy" in card
     assert "soft labels: `soft.npz`" in card
     assert "towards the subject" in card
+    assert re.search(r"Fitted in \d+ s on ", card)
     assert "severity: mean error in levels" in card
     assert (made / "curves.png").read_bytes().startswith(b"\x89PNG")
     points = json.loads((folder[0] / "work" / "student" / "curves.json").read_bytes())
