@@ -314,7 +314,7 @@ def evaluate_classifier(
     Measure the model: published benchmarks, calibration, French complaints, behaviour, embedding.
 
     Each figure has its 95 % interval. Published figures stand beside; they are on other splits.
-    About four minutes on one core.
+    About a minute on one core.
 
     \b
     Examples:
