@@ -377,6 +377,24 @@ def train(*, config: Path, resume: bool) -> None:
     run(config, resume)
 
 
+# --------------------------------------------------------------------------------------- labels
+
+
+@cli.command()
+def labels() -> None:
+    """
+    Print what people judged incidents to be, one JSON object a line, as labels for `evaluate`.
+
+    \b
+    Example:
+      uproar labels > labels.jsonl
+    """
+    from services.alerter import labels as verdicts
+
+    count = verdicts.write(_database(), click.echo)
+    click.echo(f"{count} labels", err=True)
+
+
 # ----------------------------------------------------------------------------------------- keys
 
 
@@ -396,11 +414,18 @@ def keys() -> None:
 @keys.command()
 @click.option("--role", required=True, type=click.Choice(["viewer", "responder", "admin"]))
 @click.option("--name", help="What stands in the timeline.  [default: the role]")
-def create(role: str, name: str | None) -> None:
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="ID",
+    help="Let it see this subject alone; may be given several times.  [default: all]",
+)
+def create(role: str, name: str | None, subjects: tuple[str, ...]) -> None:
     """Make a key and print it, once: only its digest is kept."""
     from services.alerter import access
 
-    click.echo(access.create(_database(), role, name or role))
+    click.echo(access.create(_database(), role, name or role, subjects or None))
 
 
 @keys.command("list")
@@ -411,9 +436,9 @@ def list_keys() -> None:
     for key in access.listing(_database()):
         used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
         end = f", revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
-        click.echo(
-            f"{key.id}  {key.role:<9}  {key.name}  (made {key.created_at:%Y-%m-%d}, {used}{end})"
-        )
+        sees = f", sees {', '.join(key.subjects)}" if key.subjects else ""
+        made = f"made {key.created_at:%Y-%m-%d}"
+        click.echo(f"{key.id}  {key.role:<9}  {key.name}  ({made}, {used}{sees}{end})")
 
 
 @keys.command()

@@ -5,14 +5,14 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from ulid import ULID
 
-from services.alerter.store import migrate, people
+from services.alerter.store import audit, migrate, people
 from services.alerter.store.database import Database
 from services.alerter.store.people import KeyRow, PassRow, Purpose
 from uproar.errors import Malformed
@@ -39,10 +39,25 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who is asking: the name that goes into timelines, and the role."""
+    """
+    Who is asking.
+
+    Attributes:
+        name: What goes into timelines.
+        subjects: The only ones that it may see and act on; None: all.
+        key: Id of the key; None for a one-time link.
+        via: Through which surface, and from where.
+    """
 
     name: str
     role: Role
+    subjects: frozenset[str] | None = None
+    key: str | None = None
+    via: str = "unknown"
+
+    def sees(self, subject: str) -> bool:
+        """Tell whether a subject, and whatever is about it, may be shown."""
+        return self.subjects is None or subject in self.subjects
 
 
 class Access:
@@ -51,24 +66,58 @@ class Access:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database, self._clock = database, clock
 
-    async def create_key(self, name: str, role: Role) -> tuple[KeyRow, str]:
+    async def create_key(
+        self,
+        name: str,
+        role: Role,
+        subjects: Sequence[str] | None = None,
+        *,
+        by: str = "command line",
+        via: str = "command line",
+    ) -> tuple[KeyRow, str]:
         """
         Make a key of 256 bits.
+
+        Args:
+            name: What its acts are signed with.
+            role: What it may do.
+            subjects: Ids of the only subjects that it may see; None: all, those to come too.
+            by: Who makes it, for the audit.
+            via: From where.
 
         Returns:
             What is kept of it, and the key itself: it cannot be shown again.
 
         Raises:
-            Malformed: The name is empty or too long.
+            Malformed: The name is empty or too long; an admin's key is limited.
         """
+        if subjects is not None and role is Role.ADMIN:
+            raise Malformed("an admin sees everything: limit a viewer's or a responder's key")
+        if subjects is not None and not subjects:
+            raise Malformed("a key that is limited needs at least one subject")
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise Malformed(f"a key needs a name of 1 to {MAX_NAME} printable characters")
         secret = _KEY_PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
-        row = KeyRow(id=str(ULID.from_datetime(now)), name=name, role=role.value, created_at=now)
+        row = KeyRow(
+            id=str(ULID.from_datetime(now)),
+            name=name,
+            role=role.value,
+            created_at=now,
+            subjects=None if subjects is None else sorted(set(subjects)),
+        )
         async with self._database.writing() as transaction:
             await people.add_key(transaction, row, _digest(secret))
+            await audit.note(
+                transaction,
+                now=now,
+                who=by,
+                via=via,
+                what="key.create",
+                target=row.id,
+                detail={"name": name, "role": role.value, "subjects": row.subjects},
+            )
         return row, secret
 
     async def keys(self) -> Sequence[KeyRow]:
@@ -76,15 +125,23 @@ class Access:
         async with self._database.reading() as transaction:
             return await people.keys(transaction)
 
-    async def revoke_key(self, key_id: str) -> bool:
+    async def revoke_key(
+        self, key_id: str, *, by: str = "command line", via: str = "command line"
+    ) -> bool:
         """End a key and its sessions; False where there is none to end."""
+        now = self._clock()
         async with self._database.writing() as transaction:
-            return await people.revoke(transaction, key_id, now=self._clock())
+            ended = await people.revoke(transaction, key_id, now=now)
+            if ended:
+                await audit.note(
+                    transaction, now=now, who=by, via=via, what="key.revoke", target=key_id
+                )
+        return ended
 
     async def by_key(self, secret: str) -> Identity | None:
         """Return whom a key stands for."""
         row = await self._key(secret)
-        return Identity(name=row.name, role=Role(row.role)) if row else None
+        return _identity(row, row.id) if row else None
 
     async def link(self) -> str:
         """Make a token that opens one session as admin, once, within 15 minutes."""
@@ -101,18 +158,28 @@ class Access:
         now = self._clock()
         async with self._database.writing() as transaction:
             holder = await people.take_link(transaction, _digest(token), now=now)
-        return await self._open(holder.name, holder.role, None) if holder else None
+        return await self._open(holder) if holder else None
 
     async def log_in_by_key(self, secret: str) -> str | None:
         """Open a session with a key; None where the key is worth nothing."""
         row = await self._key(secret)
-        return await self._open(row.name, row.role, row.id) if row else None
+        if row is None:
+            return None
+        return await self._open(
+            PassRow(
+                name=row.name,
+                role=row.role,
+                key=row.id,
+                expires_at=self._clock(),
+                subjects=row.subjects,
+            )
+        )
 
     async def by_session(self, session: str) -> Identity | None:
         """Return whom a session stands for."""
         async with self._database.reading() as transaction:
             holder = await people.session(transaction, _digest(session), now=self._clock())
-        return Identity(name=holder.name, role=Role(holder.role)) if holder else None
+        return _identity(holder, holder.key) if holder else None
 
     async def log_out(self, session: str) -> None:
         """End a session."""
@@ -128,12 +195,17 @@ class Access:
                 await people.note_use(transaction, row.id, now=now)
         return row
 
-    async def _open(self, name: str, role: str, key: str | None) -> str:
+    async def _open(self, holder: PassRow) -> str:
         session, now = secrets.token_urlsafe(32), self._clock()
-        holder = PassRow(name=name, role=role, key=key, expires_at=now + SESSION_LIFE)
+        holder = replace(holder, expires_at=now + SESSION_LIFE)
         async with self._database.writing() as transaction:
             await people.add_pass(transaction, Purpose.SESSION, holder, _digest(session), now=now)
         return session
+
+
+def _identity(row: KeyRow | PassRow, key: str | None) -> Identity:
+    subjects = None if row.subjects is None else frozenset(row.subjects)
+    return Identity(name=row.name, role=Role(row.role), subjects=subjects, key=key)
 
 
 def form_token(session: str) -> str:
@@ -154,7 +226,7 @@ def _digest(secret: str) -> str:
 # ------------------------------------------------------- for the command line, which has no loop
 
 
-def create(database_url: str, role: str, name: str) -> str:
+def create(database_url: str, role: str, name: str, subjects: Sequence[str] | None = None) -> str:
     """
     Make a key and return it.
 
@@ -167,7 +239,7 @@ def create(database_url: str, role: str, name: str) -> str:
         raise Malformed(f"role {role!r}: use one of {', '.join(Role)}")
 
     async def make(access: Access) -> str:
-        return (await access.create_key(name, Role(role)))[1]
+        return (await access.create_key(name, Role(role), subjects))[1]
 
     return _with_access(database_url, make)
 

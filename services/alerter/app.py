@@ -18,8 +18,20 @@ from ulid import ULID
 from services.alerter import metrics, notifiers
 from services.alerter.access import Access
 from services.alerter.advance import Advancer
+from services.alerter.api import (
+    acts,
+    audit,
+    events,
+    incidents,
+    keys,
+    parts,
+    receivers,
+    silences,
+    status,
+    subjects,
+)
 from services.alerter.api import callbacks as callback_routes
-from services.alerter.api import incidents, keys, parts, receivers, status, subjects
+from services.alerter.api import routes as route_list
 from services.alerter.api.classifier import ClassifierWatch
 from services.alerter.api.problems import BodyLimit, add_problems
 from services.alerter.callbacks import Callbacks
@@ -125,6 +137,7 @@ def _works(
         callbacks=callbacks,
         receivers=receiving,
         console_url=settings.console_url,
+        routes=routes,
     )
     app = application(given, health)
 
@@ -160,7 +173,12 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
     add_problems(app)
     for router in (
         incidents.router,
+        acts.router,
+        events.router,
         subjects.router,
+        silences.router,
+        route_list.router,
+        audit.router,
         receivers.router,
         callback_routes.router,
         keys.router,

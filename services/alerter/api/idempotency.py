@@ -41,12 +41,6 @@ class IdempotentRoute(APIRoute):
         return once
 
 
-class SecretRoute(IdempotentRoute):
-    """A route whose answers hold a secret."""
-
-    secret = True
-
-
 async def _once(request: Request, key: str, handle: Handler, *, secret: bool) -> Response:
     given = parts(request)
     who = request.headers.get("Authorization", "")

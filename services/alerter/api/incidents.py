@@ -1,21 +1,26 @@
-"""Incidents over HTTP: list, detail, timeline, evidence, deliveries; acknowledge and resolve."""
+"""Incidents over HTTP, as they stand or stood: list, detail, timeline, evidence, deliveries."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from services.alerter.api.idempotency import IdempotentRoute
+from services.alerter.access import Identity
+from services.alerter.api.export import Format, answer, wanted
 from services.alerter.api.parts import (
+    MAX_LIMIT,
+    AsOf,
     Body,
     Cursor,
     Given,
     Id,
     Limit,
     Page,
-    Responder,
+    Parts,
     Since,
     Text,
     Until,
@@ -24,15 +29,19 @@ from services.alerter.api.parts import (
     place_of,
 )
 from services.alerter.api.problems import Problem
-from services.alerter.store import deliveries, history
+from services.alerter.api.route import ApiRoute
+from services.alerter.report import HEADERS as REPORT_HEADERS
+from services.alerter.report import rendered
+from services.alerter.report.reasons import explained
+from services.alerter.store import deliveries, history, past
 from services.alerter.store.database import Transaction
 from services.alerter.store.deliveries import State as DeliveryState
 from services.alerter.store.history import Filter
 from uproar.backlash import Level
-from uproar.incident import Act, Happening, IncidentId, State, Verb
+from uproar.incident import Happening, State, Verdict
 from uproar.notice import NoticeKind
 
-router = APIRouter(prefix="/v1/incidents", tags=["incidents"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"], route_class=ApiRoute)
 
 
 class Incident(BaseModel):
@@ -56,8 +65,41 @@ class Incident(BaseModel):
     acknowledged_by: str | None
     resolved_at: datetime | None
     resolved_by: str | None
-    episode: int
+    episode: int = Field(description="which wave of it this is; the numbers are those of the wave")
+    began_at: datetime | None = Field(default=None, description="event time of the wave's start")
+    assignee: str | None = None
+    snoozed_until: datetime | None = None
+    verdict: Verdict | None = Field(default=None, description="what people judged the wave to be")
+    verdict_reason: str | None = None
+    verdict_by: str | None = None
+    verdict_at: datetime | None = None
+    merged_into: str | None = Field(default=None, description="the incident that speaks for it")
     why: dict[str, Any] = Field(description="the reasons of its last event, in numbers")
+
+
+class Episode(BaseModel):
+    """One wave of an incident."""
+
+    id: str = Field(description="the name that detection gave it")
+    number: int
+    level: Level
+    severity: int
+    posts: int
+    authors: int
+    title: str
+    began_at: datetime
+    happened_at: datetime
+    verdict: Verdict | None
+    verdict_reason: str | None
+    verdict_by: str | None
+    verdict_at: datetime | None
+
+
+class Whole(Incident):
+    """An incident with its waves and what was merged into it."""
+
+    episodes: list[Episode] = []
+    merged: list[str] = Field(default=[], description="ids of the incidents it speaks for")
 
 
 class Incidents(Page):
@@ -83,6 +125,27 @@ class Line(BaseModel):
     page: bool
     backlash: str | None = Field(description="id of the backlash event")
     summary: str | None
+    via: str | None = Field(default=None, description="through which surface it was done")
+    episode: int = 1
+    other: str | None = Field(default=None, description="the other incident, or the assignee")
+
+
+class Explained(BaseModel):
+    """Why one thing that happened paged, or did not."""
+
+    sequence: int
+    at: datetime
+    happened: Happening
+    page: bool
+    reasons: list[str]
+    told: list[str] = Field(description="receivers that a notice was written for")
+
+
+class Explanation(Page):
+    """Why people were told, or were not."""
+
+    incident: str
+    items: list[Explained]
 
 
 class Timeline(Page):
@@ -134,12 +197,6 @@ class Deliveries(Page):
     items: list[Delivery]
 
 
-class Note(Body):
-    """What a person says of an act; it stands in the timeline."""
-
-    note: Annotated[Text, Field(max_length=4000)] | None = None
-
-
 class IncidentQuery(Body):
     """Which incidents; ``since`` and ``until`` judge ``opened_at``."""
 
@@ -148,100 +205,153 @@ class IncidentQuery(Body):
     severity_min: Annotated[int, Field(ge=0, le=100)] | None = None
     since: Since = None
     until: Until = None
-    q: Annotated[Text, Field(max_length=200, description="in title, subject, evidence")] | None = (
-        None
-    )
+    q: (
+        Annotated[
+            Text,
+            Field(max_length=200, description="words, all of them, in title, notes, evidence"),
+        ]
+        | None
+    ) = None
+    as_of: AsOf = None
+    format: Annotated[Format | None, Query(description="csv and ndjson: the whole list")] = None
     limit: Limit = 50
     cursor: Cursor = None
 
 
-@router.get("")
-async def incidents(given: Given, _: Viewer, asked: Annotated[IncidentQuery, Query()]) -> Incidents:
-    """List incidents, those that opened last first."""
-    wanted = Filter(
+@router.get(
+    "",
+    response_model=Incidents,
+    responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}},
+)
+async def incidents(
+    request: Request, given: Given, who: Viewer, asked: Annotated[IncidentQuery, Query()]
+) -> Incidents | StreamingResponse:
+    """
+    List incidents, those that opened last first; `as_of`: as they were known then.
+
+    CSV or NDJSON (`format=`, or the Accept header) brings all of them, from the cursor on.
+    """
+    form = wanted(request, asked.format)
+    wish = Filter(
         states=asked.status,
         subject=asked.subject,
+        sight=who.subjects,
         severity_min=asked.severity_min,
         since=asked.since,
         until=asked.until,
         text=asked.q,
     )
-    after = place_of(asked.cursor, datetime, str)
-    async with given.database.reading() as transaction:
-        rows = await history.incidents(
-            transaction, wanted, limit=asked.limit + 1, after=after and (after[0], after[1])
-        )
-    shown, more = rows[: asked.limit], len(rows) > asked.limit
+    place = place_of(asked.cursor, datetime, str)
+    after = place and (place[0], place[1])
+    if form is not Format.JSON:
+        return answer(form, _pages(given, wish, asked.as_of, after))
+    rows = await _listed(given, wish, asked.as_of, limit=asked.limit + 1, after=after)
+    listed, more = rows[: asked.limit], len(rows) > asked.limit
     return Incidents(
-        items=[Incident.model_validate(row) for row in shown],
-        next=cursor_of(shown[-1]["opened_at"], shown[-1]["id"]) if more else None,
+        items=[Incident.model_validate(row) for row in listed],
+        next=cursor_of(listed[-1]["opened_at"], listed[-1]["id"]) if more else None,
     )
 
 
 @router.get("/{incident_id}")
-async def incident(given: Given, _: Viewer, incident_id: Id) -> Incident:
-    """Show one incident."""
+async def incident(given: Given, who: Viewer, incident_id: Id, as_of: AsOf = None) -> Whole:
+    """Show one incident, by its id or by the name of one of its episodes."""
     async with given.database.reading() as transaction:
-        return await _incident(transaction, incident_id)
+        row = await seen(transaction, who, incident_id, as_of)
+        waves = await history.episodes(transaction, row["id"])
+        merged = await history.merged(transaction, row["id"])
+    return Whole.model_validate(
+        row
+        | {
+            "episodes": [wave for wave in waves if wave["number"] <= row["episode"]],
+            "merged": [other["id"] for other in merged if who.sees(other["subject"])],
+        }
+    )
 
 
 @router.get("/{incident_id}/timeline")
-async def timeline(given: Given, _: Viewer, incident_id: Id) -> Timeline:
+async def timeline(given: Given, who: Viewer, incident_id: Id, as_of: AsOf = None) -> Timeline:
     """Show what happened to an incident, the first first."""
     async with given.database.reading() as transaction:
-        found = await _incident(transaction, incident_id)
-        rows = await history.timeline(transaction, found.id)
-    return Timeline(items=[Line.model_validate(row) for row in rows])
+        row = await seen(transaction, who, incident_id, as_of)
+        rows = await history.timeline(transaction, row["id"])
+    kept = [line for line in rows if as_of is None or line["at"] <= as_of]
+    return Timeline(items=[Line.model_validate(line) for line in kept])
 
 
 @router.get("/{incident_id}/evidence")
-async def evidence(given: Given, _: Viewer, incident_id: Id) -> Evidence:
-    """Show every post that was cited, those of the last event first."""
+async def evidence(given: Given, who: Viewer, incident_id: Id, as_of: AsOf = None) -> Evidence:
+    """Show every post that was cited, those of the last event first; deleted ones stay blank."""
     async with given.database.reading() as transaction:
-        found = await _incident(transaction, incident_id)
-        rows = await history.evidence(transaction, found.id)
-    return Evidence(items=[Cited.model_validate(row) for row in rows])
+        row = await seen(transaction, who, incident_id, as_of)
+        rows = await past.evidence(transaction, row["id"], as_of or given.clock())
+    return Evidence(items=[Cited.model_validate(post) for post in rows])
 
 
 @router.get("/{incident_id}/deliveries")
-async def sent(given: Given, _: Viewer, incident_id: Id) -> Deliveries:
+async def sent(given: Given, who: Viewer, incident_id: Id) -> Deliveries:
     """Show what was sent to whom, and what is still on its way."""
     async with given.database.reading() as transaction:
-        found = await _incident(transaction, incident_id)
-        rows = await deliveries.of_incident(transaction, found.id)
-    return Deliveries(items=[Delivery.model_validate(row) for row in rows])
+        row = await seen(transaction, who, incident_id)
+        rows = await deliveries.of_incident(transaction, row["id"])
+    return Deliveries(items=[Delivery.model_validate(one) for one in rows])
 
 
-@router.post("/{incident_id}/acknowledge")
-async def acknowledge(
-    given: Given, who: Responder, incident_id: Id, note: Note | None = None
-) -> Incident:
-    """Say that somebody is on it; said again, it changes nothing. 409 once it is resolved."""
-    return await _act(given, incident_id, Verb.ACKNOWLEDGE, who.name, note)
-
-
-@router.post("/{incident_id}/resolve")
-async def resolve(
-    given: Given, who: Responder, incident_id: Id, note: Note | None = None
-) -> Incident:
-    """Close it; only growth to a level that it has not had opens it again."""
-    return await _act(given, incident_id, Verb.RESOLVE, who.name, note)
-
-
-async def _act(given: Given, incident_id: str, verb: Verb, by: str, note: Note | None) -> Incident:
-    act = Act(verb=verb, by=by, note=note.note if note else None)
-    if await given.advancer.act(IncidentId(incident_id), act) is None:
-        raise _unknown(incident_id)
+@router.get("/{incident_id}/explain")
+async def explain(given: Given, who: Viewer, incident_id: Id) -> Explanation:
+    """Tell for each thing that happened why it paged or did not, in numbers, and who was told."""
     async with given.database.reading() as transaction:
-        return await _incident(transaction, incident_id)
+        row = await seen(transaction, who, incident_id)
+        lines = await history.timeline(transaction, row["id"])
+        told = await deliveries.of_incident(transaction, row["id"])
+    return Explanation(
+        incident=row["id"], items=[Explained(**one) for one in explained(lines, told)]
+    )
 
 
-async def _incident(transaction: Transaction, incident_id: str) -> Incident:
-    row = await history.incident(transaction, incident_id)
-    if row is None:
-        raise _unknown(incident_id)
-    return Incident.model_validate(row)
+@router.get("/{incident_id}/report", response_class=HTMLResponse)
+async def report(given: Given, who: Viewer, incident_id: Id) -> HTMLResponse:
+    """Show one page to read and to print: what happened, who did what, and what to learn."""
+    async with given.database.reading() as transaction:
+        row = await seen(transaction, who, incident_id)
+        html = await rendered(transaction, row, now=given.clock())
+    return HTMLResponse(html, headers=dict(REPORT_HEADERS))
 
 
-def _unknown(incident_id: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"there is no incident {incident_id[:100]!r}")
+async def seen(
+    transaction: Transaction, who: Identity, incident_id: str, as_of: datetime | None = None
+) -> history.Row:
+    """Return an incident that whoever asks may see; raises Problem (404)."""
+    if as_of is None:
+        row = await history.incident(transaction, incident_id)
+    else:
+        row = await past.incident(transaction, incident_id, as_of)
+    if row is None or not who.sees(row["subject"]):
+        when = f" as of {as_of.isoformat()}" if as_of else ""
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no incident {incident_id[:100]!r}{when}")
+    return row
+
+
+async def _listed(
+    given: Parts,
+    wish: Filter,
+    as_of: datetime | None,
+    *,
+    limit: int,
+    after: history.Place | None,
+) -> list[history.Row]:
+    async with given.database.reading() as transaction:
+        if as_of is not None:
+            return await past.incidents(transaction, wish, as_of, limit=limit, after=after)
+        return await history.incidents(transaction, wish, limit=limit, after=after)
+
+
+async def _pages(
+    given: Parts, wish: Filter, as_of: datetime | None, after: history.Place | None
+) -> AsyncIterator[list[Incident]]:
+    while True:
+        rows = await _listed(given, wish, as_of, limit=MAX_LIMIT, after=after)
+        yield [Incident.model_validate(row) for row in rows]
+        if len(rows) < MAX_LIMIT:
+            return
+        after = (rows[-1]["opened_at"], rows[-1]["id"])

@@ -3,8 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -16,11 +16,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from services.alerter.access import Access, Identity, Role
 from services.alerter.advance import Advancer
 from services.alerter.api.classifier import Classifier
+from services.alerter.api.limits import Limits
 from services.alerter.api.problems import Problem
 from services.alerter.callbacks import Callbacks
 from services.alerter.notifier import Notifier
 from services.alerter.store.database import Database
-from uproar.routing import Receiver
+from uproar.routing import Receiver, Route
 
 MAX_LIMIT: Final = 200
 _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY` (uproar keys)")
@@ -39,6 +40,8 @@ class Parts:
     callbacks: Callbacks
     receivers: Mapping[Receiver, Notifier]
     console_url: str
+    routes: Sequence[Route] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 def parts(request: Request) -> Parts:
@@ -50,19 +53,34 @@ def parts(request: Request) -> Parts:
 Given = Annotated[Parts, Depends(parts)]
 
 
+def address(request: Request) -> str:
+    """Return the address that a request came from."""
+    return request.client.host if request.client else "unknown"
+
+
+def bearer_of(request: Request) -> str:
+    """Return the key that a request brings, or nothing."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
 async def identity(
+    request: Request,
     given: Given,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Identity | None:
-    """Return who is asking; None without a key; 401 where the key is worth nothing."""
+    """Return who is asking; None without a key; 401 for a worthless key, 429 for too many requests."""
     if bearer is None:
+        given.limits.count_address(address(request), now=given.clock())
         return None
     found = await given.access.by_key(bearer.credentials)
     if found is None:
+        given.limits.count_address(address(request), now=given.clock())
         raise Problem(
             HTTPStatus.UNAUTHORIZED, "this key is unknown or revoked", WWW_Authenticate="Bearer"
         )
-    return found
+    given.limits.count_key(found.key or found.name, now=given.clock())
+    return replace(found, via=f"api {address(request)}")
 
 
 def _at_least(role: Role) -> Callable[[Identity | None], Identity]:
@@ -115,6 +133,9 @@ Id = Annotated[Text, Path(min_length=1, max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many at most")]
 Since = Annotated[Moment | None, Query(description="not before this time (RFC 3339)")]
 Until = Annotated[Moment | None, Query(description="before this time (RFC 3339)")]
+AsOf = Annotated[
+    Moment | None, Query(description="as it was known at this time (RFC 3339)", examples=[None])
+]
 Cursor = Annotated[
     Text | None, Query(max_length=500, description="`next` of the page before this one")
 ]

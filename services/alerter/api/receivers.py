@@ -9,16 +9,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from ulid import ULID
 
-from services.alerter.api.idempotency import IdempotentRoute
 from services.alerter.api.parts import Given, Id, Page, Responder, Viewer
 from services.alerter.api.problems import Problem
+from services.alerter.api.route import ApiRoute
 from services.alerter.notifier import DeliveryId, Sent, Unknown
 from services.alerter.notifiers import trial_delivery
 from uproar.notice import Language
 
 _TIMEOUT: Final = timedelta(seconds=20)
 
-router = APIRouter(prefix="/v1/receivers", tags=["receivers"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/receivers", tags=["receivers"], route_class=ApiRoute)
 
 
 class ReceiverShown(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.alerter.api.idempotency import IdempotentRoute
+from services.alerter.access import Identity
 from services.alerter.api.parts import (
     Admin,
     Body,
@@ -24,12 +24,14 @@ from services.alerter.api.parts import (
     place_of,
 )
 from services.alerter.api.problems import Problem
-from services.alerter.store import readings, subjects
+from services.alerter.api.route import ApiRoute
+from services.alerter.store import audit, readings, subjects
+from services.alerter.store.database import Transaction
 from services.alerter.store.subjects import Watched
 from uproar.errors import Malformed
 from uproar.subject import DEFAULT_BUDGET, Kind, Subject, watch_list
 
-router = APIRouter(prefix="/v1/subjects", tags=["subjects"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/subjects", tags=["subjects"], route_class=ApiRoute)
 
 Word = Annotated[Text, Field(min_length=1, max_length=200)]
 Words = Annotated[tuple[Word, ...], Field(max_length=2000)]
@@ -118,11 +120,13 @@ class ReadingQuery(Body):
 
 
 @router.get("")
-async def listed(given: Given, _: Viewer, limit: Limit = 50, cursor: Cursor = None) -> Subjects:
+async def listed(given: Given, who: Viewer, limit: Limit = 50, cursor: Cursor = None) -> Subjects:
     """List whom we watch for, by id."""
     after = place_of(cursor, str)
     async with given.database.reading() as transaction:
-        rows = await subjects.page(transaction, limit=limit + 1, after=after[0] if after else None)
+        rows = await subjects.page(
+            transaction, sight=who.subjects, limit=limit + 1, after=after[0] if after else None
+        )
     shown = rows[:limit]
     return Subjects(
         items=[_shown(row) for row in shown],
@@ -131,25 +135,31 @@ async def listed(given: Given, _: Viewer, limit: Limit = 50, cursor: Cursor = No
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-async def create(given: Given, _: Admin, new: NewSubject) -> WatchedSubject:
+async def create(given: Given, who: Admin, new: NewSubject) -> WatchedSubject:
     """Watch a subject; ingest and detect know of it within seconds. 409 if its id is taken."""
     subject = _subject(new.model_dump())
     async with given.database.writing() as transaction:
         written = await subjects.create(transaction, subject, now=given.clock())
+        if written is not None:
+            await _note(given, who, transaction, "subject.create", subject.id)
     if written is None:
         raise Problem(HTTPStatus.CONFLICT, f"subject {subject.id!r} is watched already: PUT it")
     return _shown(written)
 
 
 @router.get("/{subject_id}")
-async def one(given: Given, _: Viewer, subject_id: Id) -> WatchedSubject:
+async def one(given: Given, who: Viewer, subject_id: Id) -> WatchedSubject:
     """Show one subject."""
-    return _shown(await _known(given, subject_id))
+    return _shown(await _known(given, who, subject_id))
 
 
 @router.put("/{subject_id}", responses={201: {"model": WatchedSubject}})
 async def replace(
-    given: Given, _: Admin, subject_id: Id, new: ReplacedSubject, response: Response
+    given: Given,
+    who: Admin,
+    subject_id: Id,
+    new: ReplacedSubject,
+    response: Response,
 ) -> WatchedSubject:
     """Write a subject as it shall be: 201 where it is new."""
     if new.id not in {None, subject_id}:
@@ -158,24 +168,26 @@ async def replace(
     async with given.database.writing() as transaction:
         known = await subjects.find(transaction, subject.id)
         written = await subjects.put(transaction, subject, now=given.clock())
+        await _note(given, who, transaction, "subject.replace", subject.id)
     response.status_code = HTTPStatus.OK if known else HTTPStatus.CREATED
     return _shown(written)
 
 
 @router.delete("/{subject_id}", status_code=HTTPStatus.NO_CONTENT)
-async def delete(given: Given, _: Admin, subject_id: Id) -> None:
+async def delete(given: Given, who: Admin, subject_id: Id) -> None:
     """Watch a subject no longer; its incidents stay, and the watch-list file cannot revive it."""
     async with given.database.writing() as transaction:
         if not await subjects.delete(transaction, subject_id, now=given.clock()):
             raise _unknown(subject_id)
+        await _note(given, who, transaction, "subject.delete", subject_id)
 
 
 @router.get("/{subject_id}/readings")
 async def seen(
-    given: Given, _: Viewer, subject_id: Id, asked: Annotated[ReadingQuery, Query()]
+    given: Given, who: Viewer, subject_id: Id, asked: Annotated[ReadingQuery, Query()]
 ) -> Readings:
     """Show what detection saw of a subject and what it expected, the newest first; 90 days."""
-    await _known(given, subject_id)
+    await _known(given, who, subject_id)
     after = place_of(asked.cursor, datetime, bool)
     async with given.database.reading() as transaction:
         rows = await readings.page(
@@ -204,9 +216,27 @@ def _shown(row: Watched) -> WatchedSubject:
     return WatchedSubject.model_construct(**fields, version=row.version, updated_at=row.updated_at)
 
 
-async def _known(given: Given, subject_id: str) -> Watched:
+async def _note(
+    given: Given,
+    who: Identity,
+    transaction: Transaction,
+    what: str,
+    subject_id: str,
+) -> None:
+    await audit.note(
+        transaction,
+        now=given.clock(),
+        who=who.name,
+        via=who.via,
+        what=what,
+        target=subject_id,
+        subject=subject_id,
+    )
+
+
+async def _known(given: Given, who: Identity, subject_id: str) -> Watched:
     async with given.database.reading() as transaction:
-        found = await subjects.find(transaction, subject_id)
+        found = await subjects.find(transaction, subject_id) if who.sees(subject_id) else None
     if found is None:
         raise _unknown(subject_id)
     return found

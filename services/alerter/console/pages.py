@@ -120,9 +120,12 @@ async def incidents(
         return _ask_in(request)
     chosen = [State(status)] if status in set(State) else []
     async with _parts(request).database.reading() as transaction:
-        counts = await history.counts(transaction)
+        counts = await history.counts(transaction, who.subjects)
         rows = await history.incidents(
-            transaction, Filter(states=chosen), limit=PAGE + 1, after=_place(before)
+            transaction,
+            Filter(states=chosen, sight=who.subjects),
+            limit=PAGE + 1,
+            after=_place(before),
         )
     shown = rows[:PAGE]
     older = f"{shown[-1]['opened_at'].isoformat()}~{shown[-1]['id']}" if len(rows) > PAGE else None
@@ -145,16 +148,16 @@ async def incident(request: Request, incident_id: str, problem: str = "") -> Res
         return _ask_in(request)
     async with _parts(request).database.reading() as transaction:
         row = await history.incident(transaction, incident_id)
-        if row is None:
+        if row is None or not who.sees(row["subject"]):
             return _missing(request)
         return _page(
             request,
             "incident.html",
             who=who,
             row=row,
-            evidence=await history.evidence(transaction, incident_id),
-            timeline=await history.timeline(transaction, incident_id),
-            deliveries=await deliveries.of_incident(transaction, incident_id),
+            evidence=await history.evidence(transaction, row["id"]),
+            timeline=await history.timeline(transaction, row["id"]),
+            deliveries=await deliveries.of_incident(transaction, row["id"]),
             may_act=who.role.may(Role.RESPONDER),
             problem="That is not possible any more: see the timeline." if problem else "",
         )
@@ -176,8 +179,12 @@ async def act(request: Request, incident_id: str, verb: str) -> Response:
         )
     if verb not in _OFFERED or not who.role.may(Role.RESPONDER):
         return _missing(request)
+    async with _parts(request).database.reading() as transaction:
+        row = await history.incident(transaction, incident_id)
+    if row is None or not who.sees(row["subject"]):
+        return _missing(request)
     note = form.get("note", "").strip()[:4000] or None
-    doing = Act(verb=Verb(verb), by=who.name, note=note)
+    doing = Act(verb=Verb(verb), by=who.name, note=note, via=_via(request))
     where = f"/incidents/{incident_id}"
     try:
         if await _parts(request).advancer.act(IncidentId(incident_id), doing) is None:
@@ -297,6 +304,10 @@ async def _form(request: Request) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(body, max_num_fields=20).items()}
     except ValueError:
         return {}
+
+
+def _via(request: Request) -> str:
+    return f"console {request.client.host if request.client else 'unknown'}"
 
 
 def _session(request: Request) -> str:

@@ -149,6 +149,18 @@ async def _mentioning(
     return await _rows(transaction, query.order_by(SEARCH.c.rowid.desc()).limit(limit))
 
 
+async def mentioning(transaction: Transaction, said: str) -> Select[Any] | None:
+    """Return the query for the ids of what mentions some words; None where there are no words."""
+    sqlite = transaction.dialect.name == SQLITE
+    asked = search.asked(said, sqlite=sqlite)
+    if asked is None:
+        return None
+    match = literal_column("search").op("MATCH")(asked)
+    if not sqlite:
+        match = SEARCH.c.terms.op("@@")(cast(asked, TSQUERY))
+    return select(SEARCH.c.incident).where(match)
+
+
 async def incident(transaction: Transaction, incident_id: str) -> Row | None:
     """Return one incident, by its id or by the name of one of its episodes."""
     rows = await _rows(transaction, select(INCIDENTS).where(INCIDENTS.c.id == incident_id))
@@ -198,11 +210,11 @@ class Counts:
     worst_severity: int | None
 
 
-async def counts(transaction: Transaction) -> Counts:
-    """Count the incidents."""
+async def counts(transaction: Transaction, sight: frozenset[str] | None = None) -> Counts:
+    """Count the incidents that may be seen."""
     query = (
         select(INCIDENTS.c.state, func.count(), func.max(INCIDENTS.c.severity))
-        .where(SHOWN)
+        .where(SHOWN, true() if sight is None else INCIDENTS.c.subject.in_(sorted(sight)))
         .group_by(INCIDENTS.c.state)
     )
     found = {State(row[0]): (row[1], row[2]) for row in await transaction.execute(query)}

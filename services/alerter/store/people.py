@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, null, or_, select, update
 
 from services.alerter.store.database import Transaction
 from services.alerter.store.tables import KEYS, PASSES
@@ -31,6 +31,7 @@ class KeyRow:
     created_at: datetime
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    subjects: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +42,19 @@ class PassRow:
     role: str
     key: str | None
     expires_at: datetime
+    subjects: list[str] | None = None
 
 
 async def add_key(transaction: Transaction, key: KeyRow, digest: str) -> None:
     """Keep a new key."""
     await transaction.execute(
         insert(KEYS).values(
-            id=key.id, name=key.name, role=key.role, digest=digest, created_at=key.created_at
+            id=key.id,
+            name=key.name,
+            role=key.role,
+            digest=digest,
+            created_at=key.created_at,
+            subjects=null() if key.subjects is None else key.subjects,
         )
     )
 
@@ -99,6 +106,7 @@ async def add_pass(
             name=holder.name,
             role=holder.role,
             key=holder.key,
+            subjects=null() if holder.subjects is None else holder.subjects,
             created_at=now,
             expires_at=holder.expires_at,
         )
@@ -114,7 +122,9 @@ async def take_link(transaction: Transaction, digest: str, *, now: datetime) -> 
             PASSES.c.purpose == Purpose.LINK.value,
             PASSES.c.expires_at > now,
         )
-        .returning(PASSES.c.name, PASSES.c.role, PASSES.c.key, PASSES.c.expires_at)
+        .returning(
+            PASSES.c.name, PASSES.c.role, PASSES.c.key, PASSES.c.expires_at, PASSES.c.subjects
+        )
     )
     row = taken.one_or_none()
     return _pass(row) if row else None
@@ -144,8 +154,15 @@ def _key(row: Any) -> KeyRow:
         created_at=row.created_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        subjects=row.subjects,
     )
 
 
 def _pass(row: Any) -> PassRow:
-    return PassRow(name=row.name, role=row.role, key=row.key, expires_at=row.expires_at)
+    return PassRow(
+        name=row.name,
+        role=row.role,
+        key=row.key,
+        expires_at=row.expires_at,
+        subjects=row.subjects,
+    )

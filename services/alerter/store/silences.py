@@ -38,10 +38,18 @@ async def create(transaction: Transaction, silence: Silence) -> None:
 
 
 async def page(
-    transaction: Transaction, *, now: datetime, limit: int, after: str | None = None
+    transaction: Transaction,
+    *,
+    now: datetime,
+    sight: frozenset[str] | None = None,
+    limit: int,
+    after: str | None = None,
 ) -> Sequence[Silence]:
-    """Return silences that are not over, by id, behind the id ``after``."""
+    """Return silences that are not over and may be seen, by id, behind the id ``after``."""
     query = select(SILENCES).where(SILENCES.c.ends_at > now)
+    if sight is not None:
+        theirs = SILENCES.c.subject.in_(sorted(sight))
+        query = query.where(or_(theirs, SILENCES.c.subject.is_(None)))
     if after is not None:
         query = query.where(SILENCES.c.id > after)
     rows = await transaction.execute(query.order_by(SILENCES.c.id).limit(limit))

@@ -41,12 +41,18 @@ async def find(transaction: Transaction, subject: str) -> Watched | None:
 
 
 async def page(
-    transaction: Transaction, *, limit: int, after: str | None = None
+    transaction: Transaction,
+    *,
+    sight: frozenset[str] | None = None,
+    limit: int,
+    after: str | None = None,
 ) -> Sequence[Watched]:
-    """Return at most ``limit`` subjects that are watched, by id, behind the id ``after``."""
+    """Return at most ``limit`` subjects that are watched and may be seen, by id, behind ``after``."""
     query = select(SUBJECTS).where(
         SUBJECTS.c.deleted_at.is_(None), SUBJECTS.c.kind != Kind.CANARY.value
     )
+    if sight is not None:
+        query = query.where(SUBJECTS.c.id.in_(sorted(sight)))
     if after is not None:
         query = query.where(SUBJECTS.c.id > after)
     return await _watched(transaction, query.order_by(SUBJECTS.c.id).limit(limit))

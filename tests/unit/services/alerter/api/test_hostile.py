@@ -212,7 +212,9 @@ async def test_every_route_refuses_a_caller_without_a_key_except_status_and_prob
     public = {"/v1/status", "/live", "/ready", "/metrics"}
     for path, verbs in routes.items():
         for verb in verbs:
-            address = path.format(incident_id="e_1", subject_id="s", key_id="k", name="r")
+            address = path.format(
+                incident_id="e_1", subject_id="s", key_id="k", name="r", silence_id="x"
+            )
             answer = await call(verb.upper(), address, None, json={})
             expected = 200 if path in public else 401
             assert answer.status_code == expected, (verb, path)
@@ -224,7 +226,9 @@ async def test_every_route_that_changes_something_asks_for_more_than_a_viewer(ca
     signed = {"/v1/slack/interactions", "/v1/pagerduty/webhooks"}  # no key opens these
     for path, verbs in routes.items():
         for verb in set(verbs) - {"get"} if path not in signed else ():
-            address = path.format(incident_id="e_1", subject_id="s", key_id="k", name="r")
+            address = path.format(
+                incident_id="e_1", subject_id="s", key_id="k", name="r", silence_id="x"
+            )
             answer = await call(verb.upper(), address, Role.VIEWER, json=body)
             assert answer.status_code == 403, (verb, path)
     assert a_subject().id not in (await call("GET", "/v1/subjects")).text

@@ -1,0 +1,58 @@
+"""Verdicts: what people judged episodes to be, by what they said of them or did about them."""
+
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+
+from services.alerter.store.database import Transaction
+from services.alerter.store.tables import EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
+from uproar.incident import UPROAR, Happening
+from uproar.subject import Kind
+
+_WORKED = (Happening.ACKNOWLEDGE.value, Happening.RESOLVE.value, Happening.RATE.value)
+
+
+async def judged(
+    transaction: Transaction, *, after: tuple[str, str] = ("", ""), limit: int
+) -> list[dict[str, Any]]:
+    """
+    Return at most ``limit`` judged episodes by incident and name, canaries apart.
+
+    An episode is judged by a verdict, or by people who worked on it and gave none. Each row has
+    the columns of the episode and ``worked_by``, who first worked on it; None where nobody did.
+    """
+    worked = (
+        select(TRANSITIONS.c.by)
+        .where(
+            TRANSITIONS.c.incident == EPISODES.c.incident,
+            TRANSITIONS.c.episode == EPISODES.c.number,
+            TRANSITIONS.c.happened.in_(_WORKED),
+            TRANSITIONS.c.by != UPROAR,
+        )
+        .order_by(TRANSITIONS.c.sequence)
+        .limit(1)
+        .scalar_subquery()
+    )
+    incident, episode = after
+    behind = or_(
+        EPISODES.c.incident > incident,
+        and_(EPISODES.c.incident == incident, EPISODES.c.id > episode),
+    )
+    query = (
+        select(EPISODES, worked.label("worked_by"))
+        .join(INCIDENTS, INCIDENTS.c.id == EPISODES.c.incident)
+        .where(
+            INCIDENTS.c.kind != Kind.CANARY.value,
+            behind,
+            or_(EPISODES.c.verdict.is_not(None), worked.is_not(None)),
+        )
+        .order_by(EPISODES.c.incident, EPISODES.c.id)
+        .limit(limit)
+    )
+    return [dict(row) for row in (await transaction.execute(query)).mappings()]
+
+
+async def cited(transaction: Transaction, incident: str) -> list[str]:
+    """Return the ids of the posts that an incident has cited."""
+    query = select(EVIDENCE.c.post).where(EVIDENCE.c.incident == incident).order_by(EVIDENCE.c.post)
+    return list(await transaction.scalars(query))
