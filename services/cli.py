@@ -386,7 +386,7 @@ def labels() -> None:
     Print what people judged incidents to be, one JSON object a line, as labels for `evaluate`.
 
     \b
-    Example:
+    Examples:
       uproar labels > labels.jsonl
     """
     from services.alerter import labels as verdicts

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=SecretApiRoute)
 class NewKey(Body):
     """A key to be made."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME, examples=["on-call bot"])]
     role: Role
     subjects: Annotated[list[Text], Field(min_length=1, max_length=1000)] | None = Field(
         default=None, description="the only ones that it may see; null: all"

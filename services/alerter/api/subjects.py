@@ -40,7 +40,7 @@ Words = Annotated[tuple[Word, ...], Field(max_length=2000)]
 class SubjectFields(Body):
     """A subject less its id, as a ``[[subject]]`` of the watch list says it."""
 
-    name: Word
+    name: Annotated[Word, Field(examples=["Air Quillon"])]
     kind: Kind = Kind.BRAND
     aliases: Words = ()
     handles: Words = ()

@@ -30,6 +30,7 @@ def test_the_verbs_are_those_of_the_interface() -> None:
                 "evaluate",
                 "init",
                 "keys",
+                "labels",
                 "replay",
                 "series",
                 "train",
