@@ -1,13 +1,21 @@
-"""An outbox in memory that keeps what services.alerter.notifier.Outbox promises, and builders."""
+"""
+An outbox in memory that keeps what services.alerter.notifier.Outbox promises, and builders.
 
+It knows neither bundles nor who stands by: these are tried on the databases.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.alerter.notifier import (
+    UNLIMITED,
     Delivery,
     DeliveryId,
+    Lease,
     Outcome,
+    Pace,
     Refused,
     Retry,
     Sent,
@@ -52,7 +60,6 @@ class Row:
     attempt: int = 0
     fence: int = 0
     doubtful: bool = False
-    lease_until: datetime | None = None
     ref: str | None = None
     reason: str | None = None
     delivered_at: datetime | None = None
@@ -68,6 +75,7 @@ class MemoryOutbox:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self.limits: dict[str, datetime] = {}
+        self.spent: dict[str, datetime] = {}
         self.down = False
 
     def put(self, delivery: Delivery) -> None:
@@ -80,7 +88,7 @@ class MemoryOutbox:
         now: datetime,
         owner: str,
         limit: int,
-        lease_for: timedelta,
+        pace: Pace = UNLIMITED,
     ) -> list[Delivery]:
         self._answer()
         if self.limits.get(receiver, now) > now:
@@ -89,9 +97,14 @@ class MemoryOutbox:
         for row in sorted(self.rows.values(), key=lambda r: r.delivery.sequence):
             if row.delivery.receiver == receiver and not row.finished:
                 first.setdefault(row.delivery.incident, row)
-        due = [r for r in first.values() if r.state != "leased" and r.next_at <= now]
+        horizon = now + timedelta(minutes=6)  # beyond it: the clock was set back
+        due = [r for r in first.values() if r.state != "leased" and not now < r.next_at <= horizon]
         due.sort(key=lambda r: (r.delivery.priority, r.delivery.created_at))
-        return [self._leased(row, now + lease_for) for row in due[:limit]]
+        spent = self.spent.get(receiver)
+        allowed = pace.allowed(spent, now=now)
+        due = due[: max(0, limit if allowed is None else min(limit, allowed))]
+        self.spent[receiver] = pace.spend(spent, len(due), now=now)
+        return [self._leased(row) for row in due]
 
     async def settle(
         self, delivery: Delivery, outcome: Outcome, *, now: datetime, next_at: datetime | None
@@ -109,7 +122,7 @@ class MemoryOutbox:
             case Unknown():
                 row.state, row.doubtful = "sent_unknown", True
             case Refused():
-                row.state = "dead"
+                row.state = "retry_at" if next_at else "dead"
         row.next_at, row.reason = next_at or now, outcome.reason
         return True
 
@@ -117,15 +130,23 @@ class MemoryOutbox:
         self._answer()
         self.limits[receiver] = max(until, self.limits.get(receiver, until))
 
-    async def reclaim(self, *, now: datetime) -> int:
+    async def leases(self) -> list[Lease]:
         self._answer()
-        lost = [r for r in self.rows.values() if r.state == "leased" and _over(r, now)]
-        for row in lost:
+        leased = [row for row in self.rows.values() if row.state == "leased"]
+        return [Lease(row.delivery.id, row.fence) for row in leased]
+
+    async def reclaim(self, leases: Collection[Lease], *, now: datetime) -> int:
+        lost = set(leases) & set(await self.leases())
+        for lease in lost:
+            row = self.rows[lease.delivery]
             row.state, row.doubtful, row.next_at = "sent_unknown", True, now
         return len(lost)
 
-    def _leased(self, row: Row, until: datetime) -> Delivery:
-        row.state, row.lease_until = "leased", until
+    async def stand_down(self) -> int:
+        return 0
+
+    def _leased(self, row: Row) -> Delivery:
+        row.state = "leased"
         row.attempt, row.fence = row.attempt + 1, row.fence + 1
         told = [
             r
@@ -147,7 +168,3 @@ class MemoryOutbox:
     def _answer(self) -> None:
         if self.down:
             raise Unavailable("the database does not answer")
-
-
-def _over(row: Row, now: datetime) -> bool:
-    return row.lease_until is not None and row.lease_until <= now

@@ -22,8 +22,8 @@ from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers import build, new_client, receivers
 from services.alerter.settings import ReceiverTable
 from services.alerter.store.database import Database
-from services.alerter.store.deliveries import SqlOutbox
 from services.alerter.store.incidents import Arrival
+from services.alerter.store.outbox import SqlOutbox
 from services.demo.standins import StandIns
 from services.demo.standins.pagerduty import Alert, AlertState
 from services.demo.standins.pagerduty_webhooks import Subscription

@@ -14,6 +14,16 @@ ReceiverName = NewType("ReceiverName", str)
 
 DEFAULT_ROUTE: Final = "default"
 
+MOST_FAILOVER: Final = 5
+
+SUPERSEDES: Final[Mapping[NoticeKind, frozenset[NoticeKind]]] = {
+    NoticeKind.TRIGGER: frozenset({NoticeKind.UPDATE}),
+    NoticeKind.UPDATE: frozenset({NoticeKind.UPDATE}),
+    NoticeKind.ACKNOWLEDGE: frozenset({NoticeKind.UPDATE}),
+    NoticeKind.RESOLVE: frozenset({NoticeKind.UPDATE, NoticeKind.ACKNOWLEDGE}),
+}
+"""What nobody needs to be told any more, once there is a later notice of the same incident."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
@@ -34,10 +44,16 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Who hears of an incident once it has reached ``level``."""
+    """
+    Who hears of an incident once it has reached ``level``.
+
+    Attributes:
+        failover: Who is paged, one after the other, where a receiver gave no receipt in time.
+    """
 
     name: str
     receivers: tuple[Receiver, ...]
+    failover: tuple[Receiver, ...] = ()
     level: Level = Level.ALERT
 
 
@@ -62,18 +78,35 @@ def read_routes(
 
 def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, Receiver]) -> Route:
     where = f"route {table.get('name', f'number {number}')!r}"
-    if unknown := sorted(set(table) - {"name", "receivers", "level"}):
-        raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are name, receivers, level")
-    name, names, level = table.get("name"), table.get("receivers"), table.get("level", "alert")
+    if unknown := sorted(set(table) - set(_KEYS)):
+        raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(_KEYS)}")
+    name, level = table.get("name"), table.get("level", "alert")
     if not isinstance(name, str) or not name.strip():
         raise Malformed(f"{where} has no name")
-    if not isinstance(names, list | tuple) or not names:
+    first = _named(table.get("receivers"), f"{where}: receivers", known)
+    if not first:
         raise Malformed(f"{where}: receivers must be a list of receiver names")
-    if missing := [n for n in names if not isinstance(n, str) or n not in known]:
-        raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
+    failover = _named(table.get("failover", ()), f"{where}: failover", known)
+    if len(failover) > MOST_FAILOVER:
+        raise Malformed(f"{where}: at most {MOST_FAILOVER} can stand by")
+    if both := [receiver.name for receiver in failover if receiver in first]:
+        raise Malformed(f"{where}: {both[0]!r} is told at once and cannot stand by as well")
     if not isinstance(level, str) or level not in set(Level):
         raise Malformed(f"{where}: level must be one of {', '.join(Level)}")
-    return Route(name=name, receivers=tuple(known[n] for n in names), level=Level(level))
+    return Route(name=name, receivers=first, failover=failover, level=Level(level))
+
+
+_KEYS: Final = ("name", "receivers", "failover", "level")
+
+
+def _named(
+    names: object, where: str, known: Mapping[ReceiverName, Receiver]
+) -> tuple[Receiver, ...]:
+    if not isinstance(names, list | tuple):
+        raise Malformed(f"{where} must be a list of receiver names")
+    if missing := [n for n in names if not isinstance(n, str) or n not in known]:
+        raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
+    return tuple(dict.fromkeys(known[ReceiverName(str(name))] for name in names))
 
 
 def route_of(subject: Subject, routes: Sequence[Route]) -> Route | None:
@@ -104,14 +137,34 @@ def receivers(
     if subject.kind is Kind.CANARY:
         return _canary(transition, routes)
     route = route_of(subject, routes)
-    if route is None or transition.level.rank < route.level.rank:
+    return _told(transition, route, route.receivers, reached) if route else []
+
+
+def standbys(
+    transition: Transition,
+    subject: Subject,
+    routes: Sequence[Route],
+    *,
+    reached: Level | None,
+) -> list[tuple[Receiver, NoticeKind]]:
+    """Tell who hears of it where those of :func:`receivers` give no receipt; the next one first."""
+    route = route_of(subject, routes)
+    if subject.kind is Kind.CANARY or route is None:
+        return []
+    return _told(transition, route, route.failover, reached)
+
+
+def _told(
+    transition: Transition, route: Route, who: Sequence[Receiver], reached: Level | None
+) -> list[tuple[Receiver, NoticeKind]]:
+    if transition.level.rank < route.level.rank:
         return []
     told = reached is not None and reached.rank >= route.level.rank
     kind = _kind(transition, told=told)
     if kind is None:
         return []
     quiet = kind is NoticeKind.UPDATE and not transition.page
-    unique = dict.fromkeys(route.receivers)
+    unique = dict.fromkeys(who)
     return [(receiver, kind) for receiver in unique if not (quiet and receiver.pages_only)]
 
 

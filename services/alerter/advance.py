@@ -36,7 +36,7 @@ from uproar.incident import (
 )
 from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
-from uproar.routing import Receiver, Route, receivers
+from uproar.routing import Receiver, Route, receivers, standbys
 from uproar.subject import Kind, Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
@@ -279,11 +279,15 @@ class Advancer:
     ) -> None:
         """Write the timeline, and a delivery for each receiver that must hear of it."""
         reached = step.before.level if step.before else None
-        new = [
-            self._delivery(step, line, receiver, kind, arrival)
-            for line in lines
-            for receiver, kind in receivers(line, step.subject, self._routes, reached=reached)
-        ]
+        new: list[Delivery] = []
+        for line in lines:
+            told = receivers(line, step.subject, self._routes, reached=reached)
+            idle = standbys(line, step.subject, self._routes, reached=reached)
+            new += [self._delivery(step, line, *each, arrival) for each in told]
+            new += [
+                replace(self._delivery(step, line, *each, arrival), standby=rank)
+                for rank, each in enumerate(idle, start=1)
+            ]
         if await self._audible(transaction, step, new):
             await deliveries.enqueue(transaction, new)
         await incidents.write_down(transaction, step.after, lines, kind=step.subject.kind)

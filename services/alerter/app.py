@@ -45,7 +45,7 @@ from services.alerter.settings import AlerterSettings, Document, read
 from services.alerter.store import deliveries, facts, history, migrate, retention
 from services.alerter.store import subjects as watch_list
 from services.alerter.store.database import Database
-from services.alerter.store.deliveries import SqlOutbox
+from services.alerter.store.outbox import SqlOutbox
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.routing import Receiver, Route, read_routes
@@ -223,6 +223,7 @@ class Upkeep:
         self.problem: str | None = None
         self._database, self._advancer, self._clock = database, advancer, clock
         self._pruned_at = clock()
+        self._receivers: set[str] = set()  # of which a count stands in the metrics
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until ``stop`` is set."""
@@ -247,6 +248,11 @@ class Upkeep:
         age = now - backlog.oldest if backlog.oldest else timedelta()
         metrics.OUTBOX_PENDING.set(backlog.pending)
         metrics.OUTBOX_OLDEST.set(age.total_seconds())
+        for receiver in self._receivers | set(backlog.by_receiver):
+            one = backlog.by_receiver.get(receiver)
+            metrics.OUTBOX_WAITING.labels(receiver=receiver).set(one.pending if one else 0)
+            metrics.OUTBOX_DEAD.labels(receiver=receiver).set(one.dead if one else 0)
+        self._receivers |= set(backlog.by_receiver)
         if now - self._pruned_at >= PRUNE_EVERY:
             async with self._database.writing() as transaction:
                 gone = await retention.prune(transaction, now=now)

@@ -1,11 +1,13 @@
 """
 Deliver: the outbox workers: lease what is due, call the notifier, keep the receipt or the next try.
 
-They need the database and the receivers, no broker. They know no channel's JSON.
+They need the database and the receivers, no broker. They know no channel's JSON. A wall clock may
+jump: how old a lease is, is measured on the clock of the event loop, which does not.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -15,6 +17,7 @@ import structlog
 from services.alerter import metrics
 from services.alerter.notifier import (
     Delivery,
+    Lease,
     Notifier,
     Outbox,
     Outcome,
@@ -31,9 +34,10 @@ from uproar.routing import ReceiverName
 POLL: Final = timedelta(seconds=1)
 TIMEOUT: Final = timedelta(seconds=20)  # below the grace in which a process must stop
 LEASE: Final = timedelta(seconds=30)  # a timeout, and time to write down what came of it
+HELD: Final = timedelta(minutes=5)  # between two attempts at a page that was refused
 AT_ONCE: Final = 4  # incidents told to one receiver at the same time
 WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 10, 20, 40, 60, 120, 300))
-GIVE_UP: Final = timedelta(days=7)  # no incident lasts so long, and its posts may be kept no longer
+GIVE_UP: Final = timedelta(days=7)  # after the incident has ended; before, nothing is given up
 
 log = structlog.get_logger(room="alerter/deliver")
 
@@ -47,7 +51,8 @@ class Deliverer:
     """
     Works through the outbox: one lane a receiver, so that a slow one stalls no other.
 
-    A crash at any moment loses nothing: what was leased falls due again, marked doubtful.
+    A crash at any moment loses nothing: what was leased falls due again, marked doubtful, once
+    somebody has seen the same lease for ``lease``.
 
     Args:
         outbox: What is to be delivered.
@@ -69,10 +74,13 @@ class Deliverer:
         written: asyncio.Event,
         poll: timedelta = POLL,
         timeout: timedelta = TIMEOUT,
+        lease: timedelta = LEASE,
     ) -> None:
         self._outbox, self._notifiers = outbox, dict(notifiers)
         self._clock, self._rng, self._owner = clock, rng, owner
-        self._written, self._poll, self._timeout = written, poll, timeout
+        self._written, self._poll, self._timeout, self._lease_for = written, poll, timeout, lease
+        self._mine: set[Lease] = set()
+        self._seen: dict[Lease, float] = {}
         self._wakes = {receiver: asyncio.Event() for receiver in self._notifiers}
         self._troubles: dict[str, str] = {}
 
@@ -104,27 +112,58 @@ class Deliverer:
     async def _tick(self) -> None:
         while True:
             try:
-                if found := await self._outbox.reclaim(now=self._clock()):
-                    log.warning("deliveries whose sender died are due again", count=found)
+                await self._look_after()
             except Unavailable as error:
                 log.warning("cannot look for leases that ran out", reason=str(error))
             self._wake()
             await asyncio.sleep(self._poll.total_seconds())
+
+    async def _look_after(self) -> None:
+        """Take over the leases of the dead, and stand down who is not needed; raises Unavailable."""
+        now = self._now()
+        others = set(await self._outbox.leases()) - self._mine
+        self._seen = {lease: self._seen.get(lease, now) for lease in others}
+        dead = [lease for lease, since in self._seen.items() if self._over(since)]
+        if dead and (found := await self._outbox.reclaim(dead, now=self._clock())):
+            log.warning("deliveries whose sender died are due again", count=found)
+        await self._outbox.stand_down()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _over(self, since: float) -> bool:
+        return self._now() - since >= self._lease_for.total_seconds()
 
     async def _work(self, receiver: ReceiverName, stop: asyncio.Event) -> None:
         """Deliver what is due for one receiver, as long as there is any; then wait to be woken."""
         wake = self._wakes[receiver]
         while not stop.is_set():
             wake.clear()
+            since = self._now()
             leased = await self._lease(receiver)
-            await asyncio.gather(*(self._deliver(delivery, stop) for delivery in leased))
+            with self._holding(leased):
+                await asyncio.gather(*(self._deliver(one, since, stop) for one in leased))
             if not leased:
                 await wake.wait()
+
+    @contextlib.contextmanager
+    def _holding(self, leased: Sequence[Delivery]) -> Iterator[None]:
+        """Keep our own live leases from being taken for those of a dead process."""
+        mine = {Lease(delivery.id, delivery.fence) for delivery in leased}
+        self._mine |= mine
+        try:
+            yield
+        finally:
+            self._mine -= mine
 
     async def _lease(self, receiver: ReceiverName) -> list[Delivery]:
         try:
             leased = await self._outbox.lease(
-                receiver, now=self._clock(), owner=self._owner, limit=AT_ONCE, lease_for=LEASE
+                receiver,
+                now=self._clock(),
+                owner=self._owner,
+                limit=AT_ONCE,
+                pace=self._notifiers[receiver].pace,
             )
         except Unavailable as error:
             self._troubles["outbox"] = str(error)
@@ -132,12 +171,15 @@ class Deliverer:
         self._troubles.pop("outbox", None)
         return list(leased)
 
-    async def _deliver(self, delivery: Delivery, stop: asyncio.Event) -> None:
-        outcome = self._final(delivery, await self._attempt(delivery))
+    async def _deliver(self, delivery: Delivery, since: float, stop: asyncio.Event) -> None:
+        outcome = self._final(delivery, await self._attempt(delivery, since))
         if await self._keep(delivery, outcome, stop):
             self._tell(delivery, outcome)
 
-    async def _attempt(self, delivery: Delivery) -> Outcome:
+    async def _attempt(self, delivery: Delivery, since: float) -> Outcome:
+        """Send, unless we were held up for so long that the lease may end before the answer."""
+        if self._over(since - self._timeout.total_seconds()):
+            return Retry("it was leased too long ago to be sent")
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await self._notifiers[delivery.receiver].notify(delivery)
@@ -150,7 +192,7 @@ class Deliverer:
     def _final(self, delivery: Delivery, outcome: Outcome) -> Outcome:
         """Give up what could not be delivered for so long that nobody waits for it any more."""
         waited = self._clock() - delivery.created_at
-        if isinstance(outcome, Sent | Refused) or waited < GIVE_UP:
+        if isinstance(outcome, Sent | Refused) or not delivery.ended or waited < GIVE_UP:
             return outcome
         return Refused(f"not delivered within {GIVE_UP.days} days; at last: {outcome.reason}")
 
@@ -158,12 +200,11 @@ class Deliverer:
         """Write down what came of it, however long the database is away; False: it was not ours."""
         while True:
             now = self._clock()
-            after = outcome.after if isinstance(outcome, Retry) else None
-            wait = after or wait_before(delivery.attempt, self._rng)
-            next_at = now + wait if isinstance(outcome, Retry | Unknown) else None
+            wait = self._wait(delivery, outcome)
+            next_at = None if wait is None else now + wait
             try:
-                if after:
-                    await self._outbox.rate_limited(delivery.receiver, now + after)
+                if isinstance(outcome, Retry) and outcome.after:
+                    await self._outbox.rate_limited(delivery.receiver, now + outcome.after)
                 return await self._outbox.settle(delivery, outcome, now=now, next_at=next_at)
             except Unavailable as error:
                 self._troubles["outbox"] = str(error)
@@ -171,6 +212,18 @@ class Deliverer:
                 log.error("a receipt was lost", delivery=delivery.id, outcome=_name(outcome))
                 return False  # its lease runs out, and it is sent again as doubtful
             await asyncio.sleep(self._poll.total_seconds())
+
+    def _wait(self, delivery: Delivery, outcome: Outcome) -> timedelta | None:
+        """Tell how long the next attempt waits; None where there is none."""
+        match outcome:
+            case Sent():
+                return None
+            case Refused():
+                return HELD if delivery.notice.page and not delivery.ended else None
+            case Retry(after=timedelta() as after):
+                return min(after, WAITS[-1])  # the receiver's own limit lasts as long as it asked
+            case _:
+                return wait_before(delivery.attempt, self._rng)
 
     def _tell(self, delivery: Delivery, outcome: Outcome) -> None:
         """Count it, log it, and remember a receiver that takes nothing."""

@@ -32,6 +32,18 @@ OUTBOX_OLDEST = Gauge(
     "Age of the oldest delivery that is not done yet; 0 without one.",
     registry=REGISTRY,
 )
+OUTBOX_WAITING = Gauge(
+    "uproar_alerter_outbox_receiver_pending",
+    "Deliveries that are not done yet, by receiver.",
+    ["receiver"],  # as uproar.toml names it
+    registry=REGISTRY,
+)
+OUTBOX_DEAD = Gauge(
+    "uproar_alerter_outbox_dead",
+    "Deliveries that were refused for good, by receiver.",
+    ["receiver"],
+    registry=REGISTRY,
+)
 DELIVERIES = Counter(
     "uproar_alerter_deliveries_total",
     "Attempts to deliver, by the notifier's type and how they ended.",

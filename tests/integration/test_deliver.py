@@ -11,19 +11,31 @@ from typing import Any
 
 import pytest
 
-from services.alerter.deliver import LEASE, Deliverer
-from services.alerter.notifier import Delivery, DeliveryId, Outbox, Refused, Retry, Sent, Unknown
+from services.alerter.deliver import Deliverer
+from services.alerter.notifier import (
+    UNLIMITED,
+    Delivery,
+    DeliveryId,
+    Lease,
+    Notifier,
+    Outbox,
+    Pace,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers import build, new_client
 from services.alerter.settings import ReceiverTable
 from services.alerter.store import deliveries, incidents
 from services.alerter.store.database import Database
-from services.alerter.store.deliveries import SqlOutbox
+from services.alerter.store.outbox import SqlOutbox
 from services.demo.standins import Fault, StandIns
 from services.demo.standins.pagerduty import AlertState
 from tests.build import a_backlash, a_subject
 from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
-from tests.outbox import LINK, MemoryOutbox, a_delivery
+from tests.outbox import LINK, MemoryOutbox, a_delivery, a_notice
 from uproar.incident import Act, Incident, Verb, advance
 from uproar.notice import NoticeKind, notice
 from uproar.routing import ReceiverName
@@ -122,6 +134,18 @@ EVERY = pytest.mark.parametrize("store", ["memory", "sqlite", "postgres"], indir
 DURABLE = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
 
 
+class Unpaced:
+    """A notifier whose receiver takes as much as comes: these tests are not about its pace."""
+
+    pace = UNLIMITED
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._notifier, name)
+
+
 class House:
     """An outbox, the stand-ins, and as many workers as a test wants."""
 
@@ -134,13 +158,18 @@ class House:
             ReceiverTable(name=kind, type=kind, options=options)
             for kind, options in standins.tables().items()
         ]
-        self.notifiers = build(tables, surroundings)
+        self.notifiers = {n: Unpaced(one) for n, one in build(tables, surroundings).items()}
         self.written = asyncio.Event()
         self.story: dict[str, Incident] = {}
         self.count = 0
 
     def worker(
-        self, owner: str = "w", outbox: Outbox | None = None, seed: int = 1, timeout: float = 10
+        self,
+        owner: str = "w",
+        outbox: Outbox | None = None,
+        seed: int = 1,
+        timeout: float = 10,
+        lease: float = 15,
     ) -> Deliverer:
         return Deliverer(
             outbox or self.outbox,
@@ -151,6 +180,7 @@ class House:
             written=self.written,
             poll=timedelta(milliseconds=30),
             timeout=timedelta(seconds=timeout),
+            lease=timedelta(seconds=lease),
         )
 
     @asynccontextmanager
@@ -227,20 +257,26 @@ async def house(store: Store) -> AsyncIterator[House]:
 # ---------------------------------------------------------------------- the outbox's contract
 
 
-async def lease(store: Store, now: datetime, *, limit: int = 10, receiver: str = "slack"):
-    return list(
-        await store.outbox.lease(
-            ReceiverName(receiver), now=now, owner="w", limit=limit, lease_for=LEASE
-        )
-    )
+async def lease(
+    store: Store,
+    now: datetime,
+    *,
+    limit: int = 10,
+    receiver: str = "slack",
+    pace: Pace = UNLIMITED,
+) -> list[Delivery]:
+    name = ReceiverName(receiver)
+    return list(await store.outbox.lease(name, now=now, owner="w", limit=limit, pace=pace))
 
 
 async def written(store: Store, *, subject: str = "a", sequence: int = 1, **given: Any) -> Delivery:
     now = given.setdefault("created_at", datetime(2026, 3, 2, 12, tzinfo=UTC))
     incident, _ = advance(None, a_backlash(subject=subject), now=now)
+    receiver = given.pop("receiver", "slack")
+    given["notice"] = replace(given.get("notice") or a_notice(), incident=incident.id)
     delivery = a_delivery(
-        given.pop("receiver", "slack"),
-        id=f"01J{subject}{sequence}{given.get('kind', '')}",
+        receiver,
+        id=f"01J{receiver}{subject}{sequence}{given.get('kind', '')}{given.get('standby', '')}",
         incident=incident.id,
         sequence=sequence,
         **given,
@@ -267,9 +303,10 @@ async def test_a_delivery_is_leased_to_one_and_settled_once(store: Store):
 async def test_an_old_fence_settles_nothing(store: Store):
     await written(store)
     (old,) = await lease(store, NOON)
-    later = NOON + LEASE
-    assert await store.outbox.reclaim(now=later - timedelta(seconds=1)) == 0
-    assert await store.outbox.reclaim(now=later) == 1
+    later = NOON + timedelta(seconds=30)
+    leases = await store.outbox.leases()
+    assert await store.outbox.reclaim([Lease(old.id, 7)], now=later) == 0
+    assert await store.outbox.reclaim(leases, now=later) == 1
     (new,) = await lease(store, later)
     assert (new.attempt, new.fence, new.doubtful) == (2, 2, True)
     assert not await store.outbox.settle(old, Sent("old"), now=later, next_at=None)
@@ -339,6 +376,201 @@ async def test_a_receiver_that_asked_for_rest_is_left_alone_and_no_other(store: 
     assert len(await lease(store, until)) == 1
 
 
+@EVERY
+async def test_a_pace_is_kept_by_all_who_lease_and_outlives_them(store: Store):
+    pace = Pace(every=timedelta(seconds=10), burst=2)
+    for n in range(5):
+        await written(store, subject=f"s{n}")
+    assert len(await lease(store, NOON, pace=pace)) == 2
+    assert await lease(store, NOON + timedelta(seconds=9), pace=pace) == []
+    assert len(await lease(store, NOON + timedelta(seconds=10), pace=pace)) == 1
+    assert len(await lease(store, NOON + timedelta(seconds=60), pace=pace)) == 2
+
+
+@EVERY
+async def test_a_clock_that_is_set_back_holds_no_page(store: Store):
+    pace = Pace(every=timedelta(seconds=10), burst=1)
+    for n in range(2):
+        await written(store, subject=f"s{n}")
+    assert len(await lease(store, NOON, pace=pace)) == 1
+    later = NOON + timedelta(seconds=5)
+    assert await lease(store, later, pace=pace) == []
+    earlier = NOON - timedelta(days=1)
+    assert len(await lease(store, earlier, pace=pace)) == 1
+
+
+@DURABLE
+async def test_times_of_a_clock_that_was_set_back_since_count_as_come(store: Store):
+    await written(store)
+    (page,) = await lease(store, NOON)
+    await store.outbox.settle(page, Retry("down"), now=NOON, next_at=NOON + timedelta(seconds=5))
+    await store.outbox.rate_limited(ReceiverName("slack"), NOON + timedelta(minutes=1))
+    assert await lease(store, NOON) == []
+    assert len(await lease(store, NOON - timedelta(days=1))) == 1
+
+
+@DURABLE
+async def test_an_update_that_nobody_has_seen_is_superseded_and_a_page_never_is(store: Store):
+    quiet = replace(a_delivery().notice, page=False)
+    deadline = NOON + timedelta(seconds=60)
+    await written(store, deadline=deadline)
+    for sequence in (2, 3):
+        await written(store, sequence=sequence, kind=NoticeKind.UPDATE, notice=quiet)
+    await written(store, sequence=4, kind=NoticeKind.UPDATE, deadline=deadline)
+    await written(store, sequence=5, kind=NoticeKind.ACKNOWLEDGE, notice=quiet)
+    assert await store.states() == ["pending", "superseded", "superseded", "pending", "pending"]
+    await written(store, sequence=6, kind=NoticeKind.RESOLVE, notice=quiet)
+    states = await store.states()
+    assert states == ["pending", *["superseded"] * 2, "pending", "superseded", "pending"]
+    sent = []
+    while leased := await lease(store, NOON):
+        sent += [one.sequence for one in leased]
+        await store.outbox.settle(leased[0], Sent("C1:1"), now=NOON, next_at=None)
+    assert sent == [1, 4, 6]
+
+
+@DURABLE
+async def test_an_update_that_may_have_been_seen_is_not_superseded(store: Store):
+    quiet = replace(a_delivery().notice, page=False)
+    await written(store, sequence=1, kind=NoticeKind.UPDATE, notice=quiet)
+    (update,) = await lease(store, NOON)
+    await store.outbox.settle(update, Unknown("lost"), now=NOON, next_at=NOON)
+    await written(store, sequence=2, kind=NoticeKind.UPDATE, notice=quiet)
+    assert await store.states() == ["sent_unknown", "pending"]
+
+
+# -------------------------------------------------------------------------- those who stand by
+
+
+async def paged(
+    store: Store, *receivers: str, standbys: tuple[str, ...] = (), **given: Any
+) -> None:
+    """Write a page to receivers, and to those who stand by."""
+    ranks = [(name, 0) for name in receivers] + [(n, i) for i, n in enumerate(standbys, 1)]
+    deadline = NOON + timedelta(seconds=60)
+    for name, standby in ranks:
+        await written(
+            store, receiver=name, standby=standby, deadline=deadline, created_at=NOON, **given
+        )
+
+
+async def send(store: Store, receiver: str, now: datetime, outcome: Any = None) -> list[int]:
+    """Lease what is due and settle it; returns the sequences."""
+    leased = await lease(store, now, receiver=receiver)
+    for one in leased:
+        again = None if isinstance(outcome or Sent(), Sent) else now + timedelta(seconds=300)
+        await store.outbox.settle(one, outcome or Sent(f"{receiver}:1"), now=now, next_at=again)
+    return [one.sequence for one in leased]
+
+
+@DURABLE
+async def test_who_stands_by_is_paged_at_the_deadline_where_one_gave_no_receipt(store: Store):
+    await paged(store, "slack", "pagerduty", standbys=("mail", "hook"))
+    before, deadline, last = (NOON + timedelta(seconds=s) for s in (59, 60, 120))
+    assert await send(store, "slack", NOON, Retry("down")) == [1]
+    assert await send(store, "pagerduty", NOON) == [1]
+    await store.outbox.stand_down()
+    assert await send(store, "mail", before) == []
+    assert await send(store, "mail", deadline) == [1]
+    assert await store.outbox.stand_down() == 1  # the mail has arrived: the hook is not needed
+    assert await send(store, "hook", last) == []
+    assert await store.states("hook") == ["superseded"]
+    assert await store.states("slack") == ["retry_at"]  # and is not given up
+
+
+@DURABLE
+async def test_the_next_who_stands_by_is_paged_where_the_one_before_fails_as_well(store: Store):
+    await paged(store, "slack", standbys=("mail", "hook"))
+    assert await send(store, "slack", NOON, Retry("down")) == [1]
+    assert await send(store, "mail", NOON + timedelta(seconds=60), Retry("down")) == [1]
+    assert await store.outbox.stand_down() == 0
+    assert await send(store, "hook", NOON + timedelta(seconds=119)) == []
+    assert await send(store, "hook", NOON + timedelta(seconds=120)) == [1]
+
+
+@DURABLE
+async def test_a_refusal_pages_who_stands_by_at_once(store: Store):
+    await paged(store, "slack", standbys=("mail",))
+    assert await send(store, "slack", NOON, Refused("token_revoked")) == [1]
+    assert await store.states("slack") == ["retry_at"]
+    assert await send(store, "mail", NOON) == [1]
+
+
+@DURABLE
+async def test_who_was_never_called_hears_nothing_and_who_was_hears_the_end(store: Store):
+    quiet = replace(a_delivery().notice, page=False)
+    for subject, late in (("calm", False), ("late", True)):
+        await paged(store, "slack", standbys=("mail",), subject=subject)
+        (page,) = await lease(store, NOON)
+        outcome = Retry("down") if late else Sent("C1:1")
+        again = NOON + timedelta(seconds=300) if late else None
+        await store.outbox.settle(page, outcome, now=NOON, next_at=again)
+    for subject in ("calm", "late"):
+        given = {"kind": NoticeKind.RESOLVE, "notice": quiet, "subject": subject}
+        await written(store, receiver="mail", sequence=2, standby=1, **given)
+    assert [await store.outbox.stand_down() for _ in range(3)] == [1, 1, 0]
+    deadline = NOON + timedelta(seconds=60)
+    assert await send(store, "mail", deadline) == [1]
+    assert await send(store, "mail", deadline) == [2]
+    assert await send(store, "mail", deadline) == []
+    assert sorted(await store.states("mail")) == ["delivered"] * 2 + ["superseded"] * 2
+    await written(store, receiver="mail", sequence=3, standby=1, **given | {"subject": "calm"})
+    assert len(await store.states("mail")) == 4
+
+
+# ------------------------------------------------------------------------------------ in a storm
+
+SLOW = Pace(every=timedelta(seconds=1), burst=1, bundle=8)
+
+
+@DURABLE
+async def test_more_pages_than_a_receiver_takes_go_out_bound_together(store: Store):
+    deadline = NOON + timedelta(seconds=60)
+    for n in range(20):
+        await written(store, subject=f"s{n:02}", deadline=deadline)
+    named: list[str] = []
+    for second in range(3):
+        (one,) = await lease(store, NOON + timedelta(seconds=second), pace=SLOW)
+        assert await lease(store, NOON + timedelta(seconds=second), pace=SLOW) == []
+        named += [one.incident, *(notice.incident for notice in one.bundle)]
+        await store.outbox.settle(one, Sent("C1:1"), now=NOON, next_at=None)
+        assert len(one.bundle) == (7 if second < 2 else 0)  # the last few go one by one again
+    assert len(set(named)) == len(named) == 17
+    assert sorted(await store.states()) == ["delivered"] * 17 + ["pending"] * 3
+
+
+@DURABLE
+async def test_a_bundle_stays_together_until_it_has_arrived(store: Store):
+    deadline = NOON + timedelta(seconds=60)
+    for n in range(12):
+        await written(store, subject=f"s{n:02}", deadline=deadline)
+    (first,) = await lease(store, NOON, pace=SLOW)
+    await store.outbox.reclaim(await store.outbox.leases(), now=NOON)
+    later = NOON + timedelta(seconds=5)
+    again = next(d for d in await lease(store, later, pace=SLOW) if d.id == first.id)
+    assert again.bundle == first.bundle
+    assert again.doubtful
+    assert not await store.outbox.settle(first, Sent("old"), now=later, next_at=None)
+    assert await store.outbox.settle(again, Unknown("lost"), now=later, next_at=later)
+    assert (await store.states()).count("sent_unknown") == 8
+    assert (await store.states()).count("leased") == 0
+
+
+@DURABLE
+async def test_what_follows_a_bundle_knows_it_and_when_all_of_it_is_over(store: Store):
+    deadline = NOON + timedelta(seconds=60)
+    for n in range(12):
+        await written(store, subject=f"s{n:02}", deadline=deadline)
+    (storm,) = await lease(store, NOON, pace=SLOW)
+    await store.outbox.settle(storm, Sent("uproar:storm"), now=NOON, next_at=None)
+    for n in (0, 1):
+        await written(store, subject=f"s{n:02}", sequence=2, kind=NoticeKind.RESOLVE)
+    ends = [d for d in await lease(store, NOON) if d.kind is NoticeKind.RESOLVE]
+    assert [(d.parent_ref, d.bundle_ref, d.bundle_done) for d in ends] == [
+        (None, "uproar:storm", False)
+    ] * 2
+
+
 # --------------------------------------------------------------------- against the stand-ins
 
 
@@ -347,7 +579,7 @@ async def test_an_incident_is_told_from_its_page_to_its_end(house: House):
     async with house.working():
         for kind in (NoticeKind.TRIGGER, NoticeKind.ACKNOWLEDGE, NoticeKind.RESOLVE):
             await house.happens(kind)
-        await house.all_delivered()
+            await house.all_delivered()
     told = [(m.service, m.what) for m in house.standins.messages]
     assert [what for service, what in told if service == "pagerduty"] == [
         "trigger",
@@ -402,8 +634,7 @@ async def test_a_death_between_send_and_receipt_loses_no_page_and_doubles_none(h
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     assert set(await house.store.states()) == {"leased"}
-    house.clock.forward(seconds=LEASE.total_seconds())
-    async with house.working(house.worker("second")):
+    async with house.working(house.worker("second", timeout=1, lease=1.5)):
         await house.all_delivered()
     assert len(house.standins.slack.top_level()) == 1
     assert [alert.triggers for alert in house.standins.pagerduty.alerts] == [2]

@@ -182,7 +182,11 @@ class Delivery(BaseModel):
     attempt: int
     next_at: datetime | None
     created_at: datetime
-    deadline: datetime | None
+    deadline: datetime | None = Field(description="by when a page wants a receipt")
+    standby: int = Field(
+        description="0: told at once; else only where those before gave no receipt"
+    )
+    bundle: str | None = Field(description="the delivery in whose message it went out, in a storm")
     delivered_at: datetime | None = Field(description="the receipt")
     accepted_at: datetime | None = Field(description="where post-to-page begins")
     doubtful: bool = Field(description="an attempt may have arrived without a receipt")

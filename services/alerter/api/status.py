@@ -62,11 +62,21 @@ class Model(BaseModel):
     degraded: bool
 
 
+class Waiting(BaseModel):
+    """Deliveries to one receiver."""
+
+    pending: int
+    oldest_seconds: float
+    dead: int
+
+
 class Outbox(BaseModel):
     """Deliveries that are not done, canaries apart."""
 
     pending: int | None
-    oldest_seconds: float | None
+    oldest_seconds: float | None = Field(description="0 where none waits")
+    dead: int | None = Field(description="refused for good: nobody will get them")
+    receivers: dict[str, Waiting] = Field(description="those for whom any waits or is dead")
 
 
 class Status(BaseModel):
@@ -118,7 +128,7 @@ def _down(classifier: Classifier) -> Status:
         pipeline=Pipeline(lag_seconds=None, canary_age_seconds=None),
         sources=[],
         model=_model(classifier),
-        outbox=Outbox(pending=None, oldest_seconds=None),
+        outbox=Outbox(pending=None, oldest_seconds=None, dead=None, receivers={}),
     )
 
 
@@ -131,8 +141,19 @@ def _incidents(counts: Counts) -> Incidents:
 
 
 def _outbox(backlog: Backlog, now: datetime) -> Outbox:
-    age = now - backlog.oldest if backlog.oldest else timedelta()
-    return Outbox(pending=backlog.pending, oldest_seconds=round(age.total_seconds(), 3))
+    return Outbox(
+        pending=backlog.pending,
+        oldest_seconds=_age(backlog, now),
+        dead=backlog.dead,
+        receivers={
+            name: Waiting(pending=one.pending, oldest_seconds=_age(one, now), dead=one.dead)
+            for name, one in backlog.by_receiver.items()
+        },
+    )
+
+
+def _age(backlog: Backlog, now: datetime) -> float:
+    return round((now - backlog.oldest).total_seconds(), 3) if backlog.oldest else 0.0
 
 
 def _model(classifier: Classifier) -> Model:

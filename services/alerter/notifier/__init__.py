@@ -4,10 +4,11 @@ Notifier and Outbox: the two contracts of delivery, and the values that pass bet
 No channel's JSON stands here (notifiers), no SQL (store), and nobody is called from here (deliver).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NewType, Protocol
+from typing import Final, NamedTuple, NewType, Protocol
 
 from uproar.incident import IncidentId
 from uproar.notice import Notice, NoticeKind
@@ -31,9 +32,18 @@ class Delivery:
         fence: The number of the lease; a receipt counts only under the newest.
         doubtful: An earlier attempt may have arrived: its outcome was Unknown, or its process died.
         parent_ref: What the last delivery of this incident to this receiver gave as ``Sent.ref``:
-            the message to update. None where nothing was delivered yet.
+            the message to update. None where nothing was delivered yet, and after a bundle: a
+            message that names many incidents is no one's to update.
         created_at: When it was written into the outbox (wall clock).
-        deadline: By when a page wants a receipt; passing it gives nothing up.
+        deadline: By when a page wants a receipt; passing it gives nothing up, it sends those who
+            stand by.
+        standby: 0 for a receiver that is told at once; 1 for the first who is told of a page only
+            where one before it gave no receipt by its deadline, and so on.
+        ended: The incident is resolved.
+        bundle: The notices of other incidents that go out in the same message, in a storm.
+        bundle_ref: ``Sent.ref`` of the bundle in which this incident's page went out; None where it
+            went out alone.
+        bundle_done: All incidents of that bundle have come as far as this notice says.
         accepted_at: When ingest accepted the batch that led to it; None for a person's act.
         traceparent: W3C trace of the same batch.
     """
@@ -51,6 +61,11 @@ class Delivery:
     doubtful: bool = False
     parent_ref: str | None = None
     deadline: datetime | None = None
+    standby: int = 0
+    ended: bool = False
+    bundle: tuple[Notice, ...] = ()
+    bundle_ref: str | None = None
+    bundle_done: bool = False
     accepted_at: datetime | None = None
     traceparent: str | None = None
 
@@ -59,6 +74,41 @@ class Delivery:
         """Which goes first where several are due; 0, a page, is the most urgent."""
         return 0 if self.notice.page else self.kind.priority
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """
+    How much a receiver takes.
+
+    Attributes:
+        every: One message so often, in the long run; None: as many as come.
+        burst: How many at once after a rest.
+        bundle: How many incidents one message can name, when more pages come than it takes.
+    """
+
+    every: timedelta | None = None
+    burst: int = 1
+    bundle: int = 1
+
+    def allowed(self, spent: datetime | None, *, now: datetime) -> int | None:
+        """Return how many messages may go now; None where there is no limit."""
+        if self.every is None:
+            return None
+        return self.burst - math.ceil((self._spent(spent, now) - now) / self.every)
+
+    def spend(self, spent: datetime | None, count: int, *, now: datetime) -> datetime:
+        """Return until when the bucket is spent, once so many messages have gone (GCRA)."""
+        return self._spent(spent, now) + count * (self.every or timedelta())
+
+    def _spent(self, spent: datetime | None, now: datetime) -> datetime:
+        """Read what is stored; more than a bucket was written before the clock was set back."""
+        full = now + self.burst * (self.every or timedelta())
+        return now if spent is None or spent > full else max(spent, now)
+
+
+UNLIMITED: Final = Pace()
+PATIENCE: Final = timedelta(seconds=10)
+"""How long pages may queue one by one before they are bundled."""
 
 # --------------------------------------------------------------------------- what a send can be
 
@@ -113,6 +163,7 @@ class Notifier(Protocol):
     Attributes:
         name: The receiver's name in uproar.toml.
         type: The kind of receiver: ``slack``, ``pagerduty``, ``webhook``, ...
+        pace: How much it takes. With ``pace.bundle`` above 1, a delivery may come with a ``bundle``.
     """
 
     @property
@@ -120,6 +171,9 @@ class Notifier(Protocol):
 
     @property
     def type(self) -> str: ...
+
+    @property
+    def pace(self) -> Pace: ...
 
     async def notify(self, delivery: Delivery) -> Outcome:
         """
@@ -146,14 +200,21 @@ class Notifier(Protocol):
         ...
 
 
+class Lease(NamedTuple):
+    """One lease of one delivery."""
+
+    delivery: DeliveryId
+    fence: int
+
+
 class Outbox(Protocol):
     """
     The deliveries that are not done, kept by the store; written there in the incident's transaction.
 
     States: pending, leased, sent_unknown, retry_at, and the ends delivered, dead, superseded.
     Any number of processes may work on one outbox. Every method is one transaction and raises
-    ``Unavailable`` where the database does not answer; then nothing has changed, or the lease will
-    run out.
+    ``Unavailable`` where the database does not answer; then nothing has changed, or the lease is
+    reclaimed.
     """
 
     async def lease(
@@ -163,17 +224,24 @@ class Outbox(Protocol):
         now: datetime,
         owner: str,
         limit: int,
-        lease_for: timedelta,
+        pace: Pace = UNLIMITED,
     ) -> Sequence[Delivery]:
         """
-        Take what is due for one receiver, for so long; nobody else gets it meanwhile.
+        Take what is due for one receiver; nobody else gets it meanwhile.
 
         Due is, while the receiver is not rate limited at ``now``, of each incident the unfinished
         delivery with the lowest sequence, and only if it is not leased and its ``next_at`` has
         come: so one is in flight for each (receiver, incident), a trigger goes before its
         acknowledgement and that before the resolve, and a delivery that waits holds those behind
-        it. Ordered by ``priority``, then by ``created_at``. Each lease raises ``attempt`` and
-        ``fence`` by one. ``parent_ref`` is looked up here, not when the delivery is written.
+        it. Who stands by is due only while those before it have no receipt. Ordered by
+        ``priority``, then by ``created_at``. Each lease raises ``attempt`` and ``fence`` by one.
+        ``parent_ref``, ``ended`` and what is known of a bundle are looked up here, not when the
+        delivery is written.
+
+        No more than ``pace`` allows; what was spent outlives the process. In a storm, when more
+        new pages are due than the receiver takes in ``PATIENCE``, they come as one delivery with a
+        ``bundle``, which stays together for all attempts. A time that lies further ahead than any
+        wait can be was written by a clock that has been set back since: it counts as come.
 
         Called every second for every receiver: when nothing is due it must not write.
         """
@@ -185,7 +253,8 @@ class Outbox(Protocol):
         """
         Keep what came of an attempt: Sent -> delivered (with its ref and ``now`` as the receipt),
         Retry -> retry_at ``next_at``, Unknown -> sent_unknown until ``next_at`` and doubtful from
-        then on, Refused -> dead.
+        then on, Refused -> dead, or with a ``next_at`` retry_at, and whoever stands by is told now.
+        What went out in its bundle shares its fate.
 
         Returns:
             False where the fence is no longer the newest or the delivery is done: nothing changed.
@@ -196,11 +265,19 @@ class Outbox(Protocol):
         """Lease nothing for this receiver before ``until``; never shortens an earlier limit."""
         ...
 
-    async def reclaim(self, *, now: datetime) -> int:
+    async def leases(self) -> Collection[Lease]:
+        """Return every lease that is out, whoever holds it."""
+        ...
+
+    async def reclaim(self, leases: Collection[Lease], *, now: datetime) -> int:
         """
-        Make deliveries due whose lease has run out (state sent_unknown, doubtful, due at once).
+        Make the deliveries of these leases due again (sent_unknown, doubtful): their sender died.
 
         Returns:
-            How many.
+            How many; a lease that is no longer the newest is none.
         """
+        ...
+
+    async def stand_down(self) -> int:
+        """End (superseded) what is kept for those who stand by, where it is not needed any more."""
         ...

@@ -16,7 +16,15 @@ import httpx
 import msgspec
 from pydantic import SecretStr, field_validator, model_validator
 
-from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent, Unknown
+from services.alerter.notifier import (
+    UNLIMITED,
+    Delivery,
+    Outcome,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, retry_after, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from uproar.notice import NoticeKind
@@ -64,6 +72,7 @@ class Webhook:
     type: Final = "webhook"
     options: Final = WebhookOptions
     pages_only: Final = False
+    pace: Final = UNLIMITED  # what an endpoint takes it says itself, with 429
 
     def __init__(
         self, name: ReceiverName, options: WebhookOptions, surroundings: Surroundings

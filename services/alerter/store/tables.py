@@ -190,12 +190,16 @@ DELIVERIES = Table(
     Column("attempt", Integer, nullable=False),
     Column("next_at", UtcDateTime, nullable=False),
     Column("lease_owner", SafeText),
-    Column("lease_until", UtcDateTime),
+    Column("leased_at", UtcDateTime),
     Column("fence", Integer, nullable=False),
     Column("doubtful", Boolean, nullable=False),
     Column("provider_ref", SafeText),
     Column("last_error", SafeText),
-    Column("deadline", UtcDateTime),
+    Column("deadline", UtcDateTime),  # of a page only
+    Column(
+        "standby", Integer, nullable=False, server_default="0"
+    ),  # told only if those before fail
+    Column("bundle", SafeText),  # the delivery in whose message it goes out, in a storm
     Column("created_at", UtcDateTime, nullable=False),
     Column("delivered_at", UtcDateTime),
     Column("accepted_at", UtcDateTime),
@@ -203,13 +207,15 @@ DELIVERIES = Table(
     UniqueConstraint("incident", "receiver", "sequence"),
     Index(None, "receiver", "state", "incident", "sequence"),
     Index(None, "state", "created_at"),
+    Index(None, "bundle"),
 )
 
 RECEIVERS = Table(  # what is known of a receiver beside its settings
     "receivers",
     METADATA,
     Column("name", SafeText, primary_key=True),
-    Column("next_at", UtcDateTime, nullable=False),  # it asked to be left alone until then
+    Column("next_at", UtcDateTime),  # it asked to be left alone until then
+    Column("spent_until", UtcDateTime),  # how far its rate is spent: a bucket that fills by itself
 )
 
 # --------------------------------------------------------------------------------- the watch list

@@ -14,6 +14,7 @@ from uproar.routing import (
     read_routes,
     receivers,
     route_of,
+    standbys,
 )
 from uproar.subject import Kind
 
@@ -186,3 +187,44 @@ def test_pages_overtake_everything_and_canaries_nothing():
         "update",
         "canary",
     ]
+
+
+MAIL, HOOK = (Receiver(name=ReceiverName(name)) for name in ("mail", "hook"))
+
+
+def test_those_who_stand_by_hear_what_the_others_hear_and_in_their_order():
+    table = {"name": "default", "receivers": ["slack"], "failover": ["mail", "hook", "mail"]}
+    routes = read_routes([table], (SLACK, MAIL, HOOK))
+    lines = story(a_backlash(), Act(verb=Verb.ACKNOWLEDGE, by="anna"))
+    told = [
+        [(r.name, kind.value) for r, kind in standbys(line, a_subject(), routes, reached=reached)]
+        for line, reached in lines
+    ]
+    assert told == [
+        [("mail", "trigger"), ("hook", "trigger")],
+        [("mail", "acknowledge"), ("hook", "acknowledge")],
+    ]
+    assert kinds(a_backlash(), routes=routes) == [[("slack", "trigger")]]
+
+
+def test_nobody_stands_by_for_a_canary():
+    table = {"name": "default", "receivers": ["slack"], "failover": ["mail"]}
+    routes = read_routes([table], (SLACK, MAIL))
+    ((line, _),) = story(a_backlash())
+    assert standbys(line, a_subject(kind=Kind.CANARY), routes, reached=None) == []
+
+
+@pytest.mark.parametrize(
+    ("failover", "reason"),
+    [
+        ("mail", "failover must be a list"),
+        (["nobody"], "there is no receiver 'nobody'"),
+        (["slack"], "'slack' is told at once and cannot stand by as well"),
+        ([f"r{n}" for n in range(6)], "at most 5"),
+    ],
+)
+def test_a_failover_that_makes_no_sense_is_refused_with_its_reason(failover: object, reason: str):
+    others = tuple(Receiver(name=ReceiverName(f"r{n}")) for n in range(6))
+    table = {"name": "default", "receivers": ["slack"], "failover": failover}
+    with pytest.raises(Malformed, match=reason):
+        read_routes([table], (SLACK, MAIL, *others))

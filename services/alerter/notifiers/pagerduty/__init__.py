@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent
+from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent
 from services.alerter.notifier.callback import Nothing, Signed, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
@@ -17,6 +17,7 @@ from services.alerter.notifiers.pagerduty import news
 from uproar.backlash import Level
 from uproar.errors import Malformed
 from uproar.notice import Notice, NoticeKind
+from uproar.notice.storm import storm
 from uproar.routing import ReceiverName
 
 MAX_SUMMARY: Final = 1024
@@ -62,12 +63,15 @@ class PagerDuty:
     Sends one PagerDuty event for each page, acknowledgement and end of an incident.
 
     All events of one episode carry the same ``dedup_key``, so repeating one does no harm: after a
-    lost answer it is simply sent again.
+    lost answer it is simply sent again. In a storm many incidents share one alert, which is
+    acknowledged and resolved with the last of them.
     """
 
     type: Final = "pagerduty"
     options: Final = PagerDutyOptions
     pages_only: Final = True  # a trigger that is no page could open anew what people have closed
+    # It takes about 120 events a minute and integration, and drops what is over: half of that.
+    pace: Final = Pace(every=timedelta(seconds=1), burst=20, bundle=100)
 
     def __init__(
         self, name: ReceiverName, options: PagerDutyOptions, surroundings: Surroundings
@@ -80,6 +84,10 @@ class PagerDuty:
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
         key = dedup_key(delivery, self._surroundings.installation)
+        if delivery.bundle_ref and delivery.bundle_done and delivery.kind in _ACTION:
+            outcome = await self._enqueue(render(delivery, key=delivery.bundle_ref), key)
+            if not isinstance(outcome, Sent):
+                return outcome
         outcome = await self._enqueue(render(delivery, key=key), key)
         if delivery.kind is NoticeKind.CANARY and isinstance(outcome, Sent):
             return await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
@@ -150,7 +158,9 @@ class PagerDuty:
 
 
 def dedup_key(delivery: Delivery, installation: str) -> str:
-    """Name the PagerDuty alert of one episode."""
+    """Name the PagerDuty alert of one episode, or of a storm."""
+    if delivery.bundle:
+        return f"uproar:{installation}:storm:{delivery.id}"
     return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
 
 
@@ -159,6 +169,8 @@ def render(delivery: Delivery, *, key: str) -> dict[str, Any]:
     notice = delivery.notice
     if action := _ACTION.get(delivery.kind):
         return {"event_action": action, "dedup_key": key}
+    if delivery.bundle:
+        return _storm([notice, *delivery.bundle], key)
     return {
         "event_action": "trigger",
         "dedup_key": key,
@@ -174,6 +186,39 @@ def render(delivery: Delivery, *, key: str) -> dict[str, Any]:
             "group": "uproar",
             "class": notice.what.value,
             "custom_details": _details(notice),
+        },
+    }
+
+
+def _storm(notices: Sequence[Notice], key: str) -> dict[str, Any]:
+    """Write the event of many incidents: each is named in its details, the worst first."""
+    said = storm(notices)
+    worst = said.worst[0]
+    return {
+        "event_action": "trigger",
+        "dedup_key": key,
+        "client": "uproar",
+        "client_url": worst.link,
+        "payload": {
+            "summary": said.title[:MAX_SUMMARY],
+            "source": "uproar",
+            "severity": _SEVERITY[worst.level],
+            "timestamp": worst.at.astimezone(UTC).isoformat(),
+            "group": "uproar",
+            "class": "storm",
+            "custom_details": {
+                "why": said.why,
+                "incidents": [
+                    {
+                        "incident": one.incident,
+                        "subject": one.subject_name,
+                        "severity": one.severity,
+                        "headline": one.headline[:MAX_SUMMARY],
+                        "link": one.link,
+                    }
+                    for one in said.worst
+                ],
+            },
         },
     }
 

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent, Unknown
+from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent, Unknown
 from services.alerter.notifier.callback import Nothing, Signed, Take, Told, inside
 from services.alerter.notifier.exchange import Surroundings, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.slack import interaction
 from services.alerter.notifiers.slack.api import SlackApi, SlackError, post_to_webhook
-from services.alerter.notifiers.slack.blocks import Message, render, reply
+from services.alerter.notifiers.slack.blocks import BUNDLE, Message, bundle, render, reply
 from services.alerter.notifiers.slack.buttons import REPLIES, actions
 from services.alerter.notifiers.slack.socket_mode import SocketMode
 from uproar.errors import Malformed
@@ -128,6 +128,8 @@ class Slack:
     type: Final = "slack"
     options: Final = SlackOptions
     pages_only: Final = False
+    # One message a second and channel, short bursts tolerated; chat.update 50 a minute.
+    pace: Final = Pace(every=timedelta(seconds=1.2), burst=3, bundle=BUNDLE)
 
     def __init__(
         self, name: ReceiverName, options: SlackOptions, surroundings: Surroundings
@@ -215,7 +217,10 @@ class Slack:
     # --------------------------------------------------------------------- what we send
 
     async def _post_to_webhook(self, hook: str, delivery: Delivery) -> Outcome:
-        said = render(delivery.notice, delivery.kind, repeated=delivery.doubtful, anew=True)
+        if delivery.bundle:
+            said = bundle([delivery.notice, *delivery.bundle], repeated=delivery.doubtful)
+        else:
+            said = render(delivery.notice, delivery.kind, repeated=delivery.doubtful, anew=True)
         body = _QUIET | {"text": said.text, "blocks": list(said.blocks)}
         answer = await post_to_webhook(hook, body, self._surroundings)
         return Sent() if isinstance(answer, dict) else _outcome(answer)
@@ -253,6 +258,8 @@ class Slack:
         return Sent(str(parent)) if isinstance(replied, Ref) else _outcome(replied)
 
     def _render(self, delivery: Delivery, *, repeated: bool = False) -> Message:
+        if delivery.bundle:
+            return bundle([delivery.notice, *delivery.bundle], repeated=repeated)
         buttons: list[dict[str, Any]] = []
         if (self._signing or self._socket) and delivery.kind is not NoticeKind.CANARY:
             buttons = actions(delivery.notice, delivery.episode)

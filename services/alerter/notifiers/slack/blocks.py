@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from uproar.backlash import Level
 from uproar.incident import State
 from uproar.notice import Language, Notice, NoticeKind, Quote
+from uproar.notice.storm import storm
 
 # Slack: header 150, section 3,000, 50 blocks; together it fails from about 11,000 characters on,
 # undocumented. All of ours stay under 20 blocks and 6,000 characters.
@@ -16,6 +17,10 @@ _FACT: Final = 450
 _QUOTE: Final = 500
 _URL: Final = 400
 _TEXT: Final = 350
+_NAMED: Final = 100
+BUNDLE: Final = 24
+"""Incidents that one message names: 6,000 characters hold so many with links of usual length."""
+_LINES: Final = 4  # of them in a section of 3,000, were every link as long as it may be
 _MENTION: Final = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
 _SIGN: Final = {Level.WATCH: "🟡", Level.ALERT: "🟠", Level.CRISIS: "🔴"}
 
@@ -139,6 +144,20 @@ def reply(notice: Notice, *, repeated: bool = False) -> Message:
     body = "\n".join(filter(None, [*said, notes]))
     text = escape(f"{_sign(notice)} {notice.title}", _TEXT)
     return Message(text=f"{text} {notes}".strip(), blocks=(_section(body),), plain=body)
+
+
+def bundle(notices: Sequence[Notice], *, repeated: bool = False) -> Message:
+    """Write the one message of a storm: a line and a link for each incident, the worst first."""
+    said, labels = storm(notices), _LABELS[notices[0].language]
+    lines = [
+        f"{_sign(one)} <{_url(one.link)}|{escape(one.headline, _NAMED)}>" for one in said.worst
+    ]
+    notes = " ".join(filter(None, (said.why, _notes(labels, repeated=repeated))))
+    title = {"type": "plain_text", "text": _cut(said.title, _HEADER)}
+    sections = ["\n".join(lines[i : i + _LINES]) for i in range(0, len(lines), _LINES)]
+    blocks = ({"type": "header", "text": title}, *map(_section, sections), _section(notes))
+    text = f"{escape(said.title, _TEXT)} {_notes(labels, repeated=repeated)}".strip()
+    return Message(text=text, blocks=blocks, plain="\n".join([text, *lines, notes]))
 
 
 def escape(text: str, limit: int) -> str:

@@ -9,8 +9,17 @@ import structlog
 from structlog.testing import LogCapture
 
 from services.alerter import deliver, metrics
-from services.alerter.deliver import GIVE_UP, WAITS, Deliverer, wait_before
-from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent, Unknown
+from services.alerter.deliver import GIVE_UP, HELD, WAITS, Deliverer, wait_before
+from services.alerter.notifier import (
+    UNLIMITED,
+    Delivery,
+    Outcome,
+    Pace,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
 from tests.build import NOON
 from tests.outbox import MemoryOutbox, a_delivery, a_notice
 from uproar.incident import IncidentId
@@ -43,6 +52,7 @@ class ScriptedNotifier:
     """Does with each delivery what its script says next; then everything is sent."""
 
     type = "scripted"
+    pace = UNLIMITED
 
     def __init__(self, name: str, *script: Outcome | Exception | Callable) -> None:
         self.name = ReceiverName(name)
@@ -76,6 +86,7 @@ class House:
             written=self.written,
             poll=timedelta(milliseconds=10),
             timeout=timedelta(seconds=timeout),
+            lease=timedelta(seconds=timeout + 0.3),
         )
 
     @asynccontextmanager
@@ -172,15 +183,49 @@ async def test_retry_after_holds_everything_for_that_receiver_and_nothing_for_an
     assert len(pager.seen) == 1
 
 
-async def test_what_is_refused_is_dead_and_said_aloud(logged):
+async def test_what_is_refused_and_no_page_is_dead_and_said_aloud(logged):
     house = House(ScriptedNotifier("slack", Refused("Slack: token_revoked")))
-    house.outbox.put(a_delivery())
+    house.outbox.put(a_delivery(notice=a_notice(page=False)))
     async with house.working():
         await house.until("dead")
     assert house.deliverer.problem() == "slack: Slack: token_revoked"
     assert [(entry["log_level"], entry["reason"]) for entry in logged] == [
         ("error", "Slack: token_revoked")
     ]
+
+
+async def test_a_page_that_was_refused_is_tried_again_until_a_person_has_mended_it(logged):
+    refused = Refused("Slack: token_revoked")
+    house = House(slack := ScriptedNotifier("slack", refused, refused))
+    house.outbox.put(a_delivery())
+    async with house.working():
+        for attempt in (1, 2):
+            await eventually(lambda n=attempt: len(slack.seen) == n)
+            await house.until("retry_at")
+            assert house.outbox.rows["01J0A"].next_at == house.clock.now + HELD
+            house.clock.forward(seconds=HELD.total_seconds())
+        await house.until("delivered")
+    assert [entry["log_level"] for entry in logged] == ["error", "error", "info"]
+
+
+async def test_a_page_that_is_refused_after_its_incident_has_ended_is_dead():
+    house = House(ScriptedNotifier("slack", Refused("Slack: token_revoked")))
+    house.outbox.put(a_delivery(ended=True))
+    async with house.working():
+        await house.until("dead")
+
+
+async def test_no_more_goes_out_than_the_receiver_takes():
+    house = House(slack := ScriptedNotifier("slack"))
+    slack.pace = Pace(every=timedelta(seconds=10), burst=2)
+    for n in range(5):
+        house.outbox.put(a_delivery(id=f"01J0{n}", incident=IncidentId(f"e_{n}")))
+    async with house.working():
+        for sent in (2, 3, 4, 5):
+            await eventually(lambda n=sent: len(slack.seen) == n)
+            await asyncio.sleep(0.05)
+            assert len(slack.seen) == sent
+            house.clock.forward(seconds=10)
 
 
 async def test_a_delivery_whose_answer_was_lost_is_sent_again_as_doubtful():
@@ -285,7 +330,7 @@ async def test_a_receipt_lost_at_the_end_leaves_the_delivery_leased():
 
 
 async def test_a_dead_process_leaves_nothing_behind_but_doubt(logged):
-    house = House(slack := ScriptedNotifier("slack", forever))
+    house = House(slack := ScriptedNotifier("slack", forever), timeout=0.2)
     house.outbox.put(a_delivery())
     work = asyncio.create_task(house.deliverer.run(asyncio.Event()))
     await eventually(lambda: len(slack.seen) == 1)
@@ -293,10 +338,10 @@ async def test_a_dead_process_leaves_nothing_behind_but_doubt(logged):
     with pytest.raises(asyncio.CancelledError):
         await work
     assert house.outbox.rows["01J0A"].state == "leased"
+    house.clock.forward(days=1)  # a jump of the wall clock ends no lease
     async with house.working():
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         assert len(slack.seen) == 1
-        house.clock.forward(minutes=1)
         await house.until("delivered")
     assert slack.seen[1].doubtful
     assert any("sender died" in entry["event"] for entry in logged)
@@ -319,6 +364,41 @@ async def test_a_receipt_under_an_old_fence_counts_for_nothing():
     assert count("sent") == before
 
 
+async def test_a_lease_that_is_still_worked_on_is_never_taken_over_by_its_own_process():
+    house = House(slack := ScriptedNotifier("slack"), timeout=0.2)
+    settle, outbox = house.outbox.settle, house.outbox
+
+    async def slow(*args, **given):
+        await asyncio.sleep(1)  # twice as long as a lease: the database is slow
+        return await settle(*args, **given)
+
+    outbox.settle = slow
+    outbox.put(a_delivery())
+    async with house.working():
+        await house.until("delivered")
+    assert [d.attempt for d in slack.seen] == [1]
+
+
+async def test_what_was_held_up_between_lease_and_send_is_not_sent_under_a_lease_that_may_be_over():
+    house = House(slack := ScriptedNotifier("slack"), timeout=0.2)
+    lease, outbox = house.outbox.lease, house.outbox
+
+    async def slow(*args, **given):
+        leased = await lease(*args, **given)
+        if leased and leased[0].attempt == 1:
+            await asyncio.sleep(0.4)
+        return leased
+
+    outbox.lease = slow
+    outbox.put(a_delivery())
+    async with house.working():
+        await house.until("retry_at")
+        assert slack.seen == []
+        house.clock.forward(minutes=1)
+        await house.until("delivered")
+    assert [d.attempt for d in slack.seen] == [2]
+
+
 async def test_what_is_on_its_way_at_the_end_is_waited_for():
     arrived = asyncio.Event()
 
@@ -335,9 +415,21 @@ async def test_what_is_on_its_way_at_the_end_is_waited_for():
     assert house.outbox.rows["01J0A"].state == "delivered"
 
 
+async def test_nothing_is_given_up_before_the_incident_has_ended():
+    house = House(slack := ScriptedNotifier("slack", *[Retry("down")] * 2))
+    house.outbox.put(a_delivery())
+    async with house.working():
+        await house.until("retry_at")
+        house.clock.now = NOON + 3 * GIVE_UP
+        await eventually(lambda: len(slack.seen) == 2)
+        await house.until("retry_at")
+        house.clock.forward(hours=1)
+        await house.until("delivered")
+
+
 async def test_nothing_is_given_up_before_a_week_has_passed():
     house = House(slack := ScriptedNotifier("slack", *[Retry("down")] * 3))
-    house.outbox.put(a_delivery())
+    house.outbox.put(a_delivery(ended=True))
     async with house.working():
         await house.until("retry_at")
         house.clock.now = NOON + GIVE_UP - timedelta(seconds=1)

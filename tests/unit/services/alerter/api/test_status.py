@@ -31,7 +31,7 @@ async def test_a_calm_product_has_exactly_the_shape_of_the_contract(call):
         "pipeline": {"lag_seconds": None, "canary_age_seconds": None},
         "sources": [],
         "model": {"name": "small", "ready": True, "degraded": False},
-        "outbox": {"pending": 0, "oldest_seconds": 0.0},
+        "outbox": {"pending": 0, "oldest_seconds": 0.0, "dead": 0, "receivers": {}},
     }
 
 
@@ -48,7 +48,13 @@ async def test_incidents_sources_and_the_outbox_are_counted_without_a_name(
     assert status["sources"] == [
         {"name": "push", "state": "live", "last_post_at": "2026-03-02T12:00:00Z"}
     ]
-    assert status["outbox"] == {"pending": 2, "oldest_seconds": 5.0}
+    waiting = {"pending": 1, "oldest_seconds": 5.0, "dead": 0}
+    assert status["outbox"] == {
+        "pending": 2,
+        "oldest_seconds": 5.0,
+        "dead": 0,
+        "receivers": {"war-room": waiting, "duty": waiting},
+    }
     assert "quillon" not in str(status).casefold()
 
     await call("POST", f"/v1/incidents/{incident}/acknowledge")

@@ -1,14 +1,14 @@
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
 from services.alerter.advance import Advancer
-from services.alerter.notifier import Delivery, Refused, Retry, Sent, Unknown
+from services.alerter.notifier import Delivery, Lease, Refused, Retry, Sent, Unknown
 from services.alerter.store import deliveries
 from services.alerter.store.database import Database
-from services.alerter.store.deliveries import SqlOutbox
 from services.alerter.store.incidents import Arrival
+from services.alerter.store.outbox import SqlOutbox
 from tests.build import NOON, a_backlash, a_deletion, a_moment, some_evidence
 from uproar.backlash import Event, Level, episode_id
 from uproar.incident import Act, IncidentId, Verb
@@ -18,7 +18,6 @@ from uproar.routing import ReceiverName
 from uproar.subject import SubjectId
 
 ROOM, DUTY = ReceiverName("war-room"), ReceiverName("duty")
-LEASE = timedelta(seconds=30)
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ async def opened(advancer: Advancer, subject: str = "air-quillon", **given) -> I
 async def leased(
     outbox: SqlOutbox, receiver: ReceiverName = ROOM, *, now: datetime = NOON, owner: str = "w"
 ) -> list[Delivery]:
-    return list(await outbox.lease(receiver, now=now, owner=owner, limit=10, lease_for=LEASE))
+    return list(await outbox.lease(receiver, now=now, owner=owner, limit=10))
 
 
 async def states(database: Database, incident: IncidentId) -> list[str]:
@@ -132,15 +131,17 @@ async def test_what_is_refused_is_dead_and_holds_nothing_back(
     assert [row["last_error"] for row in rows if row["state"] == "dead"] == ["channel_not_found"]
 
 
-async def test_a_lease_that_ran_out_is_taken_over_and_its_late_receipt_is_fenced_off(
+async def test_a_lease_of_a_dead_sender_is_taken_over_and_its_late_receipt_is_fenced_off(
     advancer: Advancer, outbox: SqlOutbox, database: Database
 ):
     incident = await opened(advancer)
     (slow,) = await leased(outbox, owner="slow")
-    after = NOON + LEASE
+    after = a_moment(seconds=30)
+    leases = await outbox.leases()
+    assert leases == [Lease(slow.id, slow.fence)]
 
-    assert await outbox.reclaim(now=after - timedelta(seconds=1)) == 0
-    assert await outbox.reclaim(now=after) == 1
+    assert await outbox.reclaim([Lease(slow.id, slow.fence - 1)], now=after) == 0
+    assert await outbox.reclaim(leases, now=after) == 1
     (quick,) = await leased(outbox, now=after, owner="quick")
 
     assert (quick.id, quick.fence, quick.doubtful) == (slow.id, slow.fence + 1, True)
@@ -155,10 +156,10 @@ async def test_a_receipt_that_comes_after_the_lease_but_before_a_successor_count
 ):
     await opened(advancer)
     (slow,) = await leased(outbox)
-    await outbox.reclaim(now=NOON + LEASE)
+    await outbox.reclaim(await outbox.leases(), now=NOON)
 
-    assert await outbox.settle(slow, Sent("ts"), now=NOON + LEASE, next_at=None)
-    assert await leased(outbox, now=NOON + LEASE) == []
+    assert await outbox.settle(slow, Sent("ts"), now=NOON, next_at=None)
+    assert await leased(outbox) == []
 
 
 async def test_a_receiver_that_wants_to_be_left_alone_is(advancer: Advancer, outbox: SqlOutbox):
@@ -194,7 +195,7 @@ async def test_no_more_is_leased_than_asked_for(advancer: Advancer, outbox: SqlO
     for subject in ("a", "b", "c"):
         await opened(advancer, subject, incident=episode_id(SubjectId(subject), NOON))
 
-    due = await outbox.lease(ROOM, now=NOON, owner="w", limit=2, lease_for=LEASE)
+    due = await outbox.lease(ROOM, now=NOON, owner="w", limit=2)
 
     assert len(due) == 2
 
@@ -205,7 +206,7 @@ async def test_workers_that_lease_at_once_never_get_the_same(advancer: Advancer,
         await opened(advancer, subject, incident=episode_id(SubjectId(subject), NOON))
 
     batches = await asyncio.gather(
-        *(outbox.lease(ROOM, now=NOON, owner=f"w{n}", limit=3, lease_for=LEASE) for n in range(6))
+        *(outbox.lease(ROOM, now=NOON, owner=f"w{n}", limit=3) for n in range(6))
     )
 
     got = [delivery.id for batch in batches for delivery in batch]

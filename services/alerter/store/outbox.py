@@ -1,0 +1,408 @@
+"""Outbox: deliveries are leased in order and at the receiver's pace, and settled under a fence."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from services.alerter.notifier import (
+    PATIENCE,
+    UNLIMITED,
+    Delivery,
+    DeliveryId,
+    Lease,
+    Outcome,
+    Pace,
+    Refused,
+    Retry,
+    Sent,
+    Unknown,
+)
+from services.alerter.store.database import Database, Transaction, insert_into
+from services.alerter.store.deliveries import UNFINISHED, WAITING, State, within
+from services.alerter.store.tables import DELIVERIES, INCIDENTS, RECEIVERS
+from uproar.incident import IncidentId
+from uproar.incident import State as IncidentState
+from uproar.notice import Notice, NoticeKind
+from uproar.routing import ReceiverName
+
+_MAX_REASON: Final = 1000
+# No wait is longer: a time further ahead was written before the clock was set back.
+_LONGEST_WAIT: Final = timedelta(minutes=6)
+_LONGEST_REST: Final = timedelta(hours=1, minutes=1)
+
+
+# ------------------------------------------------------------------------------- what is due
+# Built once: they are asked every second for every receiver.
+
+_BEFORE: Final = DELIVERIES.alias("before")
+_OTHER: Final = DELIVERIES.alias("other")
+_PAGED: Final = DELIVERIES.alias("paged")
+_PAGE: Final = DELIVERIES.c.deadline.is_not(None)
+
+_FIRST: Final = (
+    select(func.min(_BEFORE.c.sequence))
+    .where(
+        _BEFORE.c.receiver == DELIVERIES.c.receiver,
+        _BEFORE.c.incident == DELIVERIES.c.incident,
+        _BEFORE.c.state.in_([state.value for state in UNFINISHED]),
+    )
+    .correlate(DELIVERIES)
+    .scalar_subquery()
+)
+"""The first delivery of an incident to a receiver that is not done: those behind it wait."""
+
+_SAME: Final = (
+    select(_OTHER.c.id)
+    .where(_OTHER.c.incident == DELIVERIES.c.incident, _OTHER.c.sequence == DELIVERIES.c.sequence)
+    .correlate(DELIVERIES)
+)
+_HAS_IT: Final = _OTHER.c.state == State.DELIVERED.value
+_ANSWERED: Final = or_(
+    ~_SAME.where(_OTHER.c.standby == 0, ~_HAS_IT).exists(),
+    _SAME.where(_OTHER.c.standby > 0, _OTHER.c.standby < DELIVERIES.c.standby, _HAS_IT).exists(),
+)
+"""All who come first have the page, or one who stands by before this one."""
+
+_CALLED: Final = (
+    select(_PAGED.c.id)
+    .where(
+        _PAGED.c.incident == DELIVERIES.c.incident,
+        _PAGED.c.receiver == DELIVERIES.c.receiver,
+        _PAGED.c.deadline.is_not(None),
+        _PAGED.c.state != State.SUPERSEDED.value,
+    )
+    .correlate(DELIVERIES)
+    .exists()
+)
+"""This receiver was paged, or may yet be."""
+
+_NEEDED: Final = or_(_PAGE & ~_ANSWERED, ~_PAGE & _CALLED)
+"""What those who stand by must hear: an unanswered page, and what follows one."""
+
+_RESTS: Final = (
+    select(RECEIVERS.c.name)
+    .where(
+        RECEIVERS.c.name == bindparam("receiver"),
+        RECEIVERS.c.next_at > bindparam("now"),
+        RECEIVERS.c.next_at <= bindparam("longest_rest"),
+    )
+    .exists()
+)
+_DUE: Final = (
+    select(DELIVERIES)
+    .where(
+        DELIVERIES.c.receiver == bindparam("receiver"),
+        within(WAITING),
+        or_(
+            DELIVERIES.c.next_at <= bindparam("now"),
+            DELIVERIES.c.next_at > bindparam("longest_wait"),
+        ),
+        DELIVERIES.c.sequence == _FIRST,
+        or_(DELIVERIES.c.bundle.is_(None), DELIVERIES.c.bundle == DELIVERIES.c.id),
+        or_(DELIVERIES.c.standby == 0, DELIVERIES.c.attempt > 0, _NEEDED),
+        ~_RESTS,
+    )
+    .order_by(DELIVERIES.c.priority, DELIVERIES.c.created_at, DELIVERIES.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+"""Of each incident the first unfinished delivery, where it waits and its time has come."""
+
+_NEW: Final = _DUE.where(
+    _PAGE,
+    DELIVERIES.c.kind == NoticeKind.TRIGGER.value,
+    DELIVERIES.c.attempt == 0,
+    DELIVERIES.c.bundle.is_(None),
+)
+"""Pages that nobody has tried to send."""
+
+_QUEUE: Final = select(func.count()).select_from(_NEW.subquery())
+_LOCKED: Final = {query: query.with_for_update(skip_locked=True) for query in (_DUE, _NEW)}
+
+_LEASES: Final = select(DELIVERIES.c.id, DELIVERIES.c.fence).where(within([State.LEASED]))
+_IDLE: Final = select(DELIVERIES.c.id).where(
+    DELIVERIES.c.standby > 0, within([State.PENDING]), ~_NEEDED
+)
+"""What is kept for those who stand by, and not needed any more."""
+
+
+def _moment(receiver: ReceiverName, now: datetime) -> dict[str, Any]:
+    return {
+        "receiver": receiver,
+        "now": now,
+        "longest_wait": now + _LONGEST_WAIT,
+        "longest_rest": now + _LONGEST_REST,
+    }
+
+
+def _carried(ids: Collection[str]) -> ColumnElement[bool]:
+    """Deliveries and what goes out in their bundles."""
+    return or_(DELIVERIES.c.id.in_(ids), DELIVERIES.c.bundle.in_(ids))
+
+
+# ---------------------------------------------------------------------------------- the outbox
+
+
+class SqlOutbox:
+    """:class:`services.alerter.notifier.Outbox`, which says what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lease(
+        self,
+        receiver: ReceiverName,
+        *,
+        now: datetime,
+        owner: str,
+        limit: int,
+        pace: Pace = UNLIMITED,
+    ) -> Sequence[Delivery]:
+        moment = _moment(receiver, now)
+        async with self._database.reading() as transaction:  # a look that makes no writer wait
+            if not (await transaction.execute(_DUE, moment | {"limit": 1})).first():
+                return ()
+        async with self._database.writing() as transaction:
+            spent = await _spent(transaction, receiver) if pace.every else None
+            allowed = pace.allowed(spent, now=now)
+            limit = limit if allowed is None else min(limit, allowed)
+            if limit <= 0:
+                return ()
+            rows = await _taken(transaction, moment, limit, pace)
+            leased = [await _leased(transaction, row) for row in rows]
+            if pace.every:
+                await _keep(
+                    transaction, receiver, spent_until=pace.spend(spent, len(leased), now=now)
+                )
+            await transaction.execute(
+                update(DELIVERIES)
+                .where(_carried([delivery.id for delivery in leased]), within(WAITING))
+                .values(
+                    state=State.LEASED.value,
+                    attempt=DELIVERIES.c.attempt + 1,
+                    fence=DELIVERIES.c.fence + 1,
+                    lease_owner=owner,
+                    leased_at=now,
+                )
+            )
+        return leased
+
+    async def settle(
+        self, delivery: Delivery, outcome: Outcome, *, now: datetime, next_at: datetime | None
+    ) -> bool:
+        statement = (
+            update(DELIVERIES)
+            .where(
+                _carried([delivery.id]), DELIVERIES.c.fence == delivery.fence, within(UNFINISHED)
+            )
+            .values(lease_owner=None, leased_at=None, **_settled(outcome, now, next_at))
+        )
+        async with self._database.writing() as transaction:
+            settled = (await transaction.execute(statement)).rowcount > 0
+            if settled and isinstance(outcome, Refused):
+                await _call(transaction, delivery, now)
+            return settled
+
+    async def rate_limited(self, receiver: ReceiverName, until: datetime) -> None:
+        async with self._database.writing() as transaction:
+            known = await _row(transaction, receiver)
+            if known is None or known.next_at is None or known.next_at < until:
+                await _keep(transaction, receiver, next_at=until)
+
+    async def leases(self) -> Collection[Lease]:
+        async with self._database.reading() as transaction:
+            return [Lease(DeliveryId(i), fence) for i, fence in await transaction.execute(_LEASES)]
+
+    async def reclaim(self, leases: Collection[Lease], *, now: datetime) -> int:
+        async with self._database.writing() as transaction:
+            reclaimed = await transaction.execute(
+                update(DELIVERIES)
+                .where(
+                    within([State.LEASED]),
+                    tuple_(DELIVERIES.c.id, DELIVERIES.c.fence).in_(list(leases)),
+                )
+                .values(
+                    state=State.SENT_UNKNOWN.value,
+                    doubtful=True,
+                    next_at=now,
+                    lease_owner=None,
+                    leased_at=None,
+                    last_error="its sender died or was too slow: it may have arrived",
+                )
+            )
+        return reclaimed.rowcount
+
+    async def stand_down(self) -> int:
+        async with self._database.reading() as transaction:
+            if not (await transaction.execute(_IDLE)).first():
+                return 0
+        async with self._database.writing() as transaction:
+            ended = update(DELIVERIES).where(DELIVERIES.c.id.in_(_IDLE))
+            return (await transaction.execute(ended.values(state=State.SUPERSEDED.value))).rowcount
+
+
+# ------------------------------------------------------------------------------- what is leased
+
+
+async def _taken(
+    transaction: Transaction, moment: dict[str, Any], limit: int, pace: Pace
+) -> Sequence[Row[Any]]:
+    """Lock what is due; in a storm bind the new pages together and return the first of them."""
+    rows = await _locked(transaction, _DUE, moment | {"limit": limit})
+    if pace.bundle == 1 or pace.every is None or not rows or not _new(rows[0]):
+        return rows
+    most = PATIENCE // pace.every
+    if (await transaction.scalar(_QUEUE, moment | {"limit": most + 1}) or 0) <= most:
+        return rows
+    bound = await _locked(transaction, _NEW, moment | {"limit": pace.bundle})
+    await transaction.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id.in_([row.id for row in bound]))
+        .values(bundle=bound[0].id)
+    )
+    lead = select(DELIVERIES).where(DELIVERIES.c.id == bound[0].id)
+    return (await transaction.execute(lead)).all()
+
+
+async def _locked(
+    transaction: Transaction, query: Select[Any], moment: dict[str, Any]
+) -> Sequence[Row[Any]]:
+    found: Sequence[Row[Any]] = (await transaction.execute(_LOCKED[query], moment)).all()
+    return found
+
+
+def _new(row: Row[Any]) -> bool:
+    page = row.deadline is not None and row.kind == NoticeKind.TRIGGER.value
+    return page and row.attempt == 0 and row.bundle is None
+
+
+async def _leased(transaction: Transaction, row: Row[Any]) -> Delivery:
+    told = DELIVERIES.c.incident == row.incident, DELIVERIES.c.receiver == row.receiver
+    sent = (
+        select(DELIVERIES.c.provider_ref, DELIVERIES.c.bundle)
+        .where(*told, within([State.DELIVERED]), DELIVERIES.c.provider_ref.is_not(None))
+        .order_by(DELIVERIES.c.sequence.desc())
+    )
+    refs = (await transaction.execute(sent)).all()
+    state = select(INCIDENTS.c.state).where(INCIDENTS.c.id == row.incident)
+    bundle = next((ref for ref in refs if ref.bundle), None)
+    return Delivery(
+        id=DeliveryId(row.id),
+        incident=IncidentId(row.incident),
+        episode=row.episode,
+        sequence=row.sequence,
+        receiver=ReceiverName(row.receiver),
+        kind=NoticeKind(row.kind),
+        notice=msgspec.convert(row.payload, Notice),
+        created_at=row.created_at,
+        attempt=row.attempt + 1,
+        fence=row.fence + 1,
+        doubtful=row.doubtful,
+        parent_ref=next((ref.provider_ref for ref in refs if not ref.bundle), None),
+        deadline=row.deadline,
+        standby=row.standby,
+        ended=await transaction.scalar(state) == IncidentState.RESOLVED.value,
+        bundle=await _bound(transaction, row) if row.bundle else (),
+        bundle_ref=bundle.provider_ref if bundle else None,
+        bundle_done=bundle is not None and await _done(transaction, row.kind, bundle.bundle),
+        accepted_at=row.accepted_at,
+        traceparent=row.traceparent,
+    )
+
+
+async def _bound(transaction: Transaction, lead: Row[Any]) -> tuple[Notice, ...]:
+    others = (
+        select(DELIVERIES.c.payload)
+        .where(DELIVERIES.c.bundle == lead.id, DELIVERIES.c.id != lead.id)
+        .order_by(DELIVERIES.c.created_at, DELIVERIES.c.id)
+    )
+    return tuple(msgspec.convert(row, Notice) for row in await transaction.scalars(others))
+
+
+async def _done(transaction: Transaction, kind: str, bundle: str) -> bool:
+    """Tell whether all incidents of a bundle are resolved, or for another notice, not open."""
+    behind = INCIDENTS.c.state == IncidentState.OPEN.value
+    if kind == NoticeKind.RESOLVE.value:
+        behind = INCIDENTS.c.state != IncidentState.RESOLVED.value
+    query = (
+        select(DELIVERIES.c.id)
+        .join(INCIDENTS, INCIDENTS.c.id == DELIVERIES.c.incident)
+        .where(DELIVERIES.c.bundle == bundle, behind)
+    )
+    return (await transaction.execute(query.limit(1))).first() is None
+
+
+# ------------------------------------------------------------------------------ what is settled
+
+
+def _settled(outcome: Outcome, now: datetime, next_at: datetime | None) -> dict[str, Any]:
+    again: dict[str, Any] = {"state": State.RETRY_AT.value, "next_at": next_at or now}
+    match outcome:
+        case Sent():
+            return {
+                "state": State.DELIVERED.value,
+                "delivered_at": now,
+                "provider_ref": outcome.ref,
+                "last_error": None,
+            }
+        case Unknown():
+            again |= {"state": State.SENT_UNKNOWN.value, "doubtful": True}
+        case Refused() if next_at is None:
+            again = {"state": State.DEAD.value}
+        case Retry() | Refused():
+            pass
+    return again | {"last_error": outcome.reason[:_MAX_REASON]}
+
+
+async def _call(transaction: Transaction, refused: Delivery, now: datetime) -> None:
+    """Tell the next who stands by at once: waiting for the deadline brings no receipt."""
+    if refused.deadline is None:
+        return
+    await transaction.execute(
+        update(DELIVERIES)
+        .where(
+            DELIVERIES.c.incident == refused.incident,
+            DELIVERIES.c.sequence == refused.sequence,
+            DELIVERIES.c.standby == refused.standby + 1,
+            DELIVERIES.c.attempt == 0,
+            DELIVERIES.c.next_at > now,
+        )
+        .values(next_at=now)
+    )
+
+
+# -------------------------------------------------------------------- what is kept of a receiver
+
+
+async def _spent(transaction: Transaction, receiver: ReceiverName) -> datetime | None:
+    """Return how far the rate is spent; nobody else leases for this receiver meanwhile."""
+    row = {"name": receiver}
+    await transaction.execute(
+        insert_into(transaction, RECEIVERS).values(**row).on_conflict_do_nothing()
+    )
+    known = await _row(transaction, receiver)
+    spent: datetime | None = known.spent_until if known else None
+    return spent
+
+
+async def _row(transaction: Transaction, receiver: ReceiverName) -> Row[Any] | None:
+    query = select(RECEIVERS).where(RECEIVERS.c.name == receiver).with_for_update()
+    return (await transaction.execute(query)).one_or_none()
+
+
+async def _keep(transaction: Transaction, receiver: ReceiverName, **known: datetime) -> None:
+    statement = insert_into(transaction, RECEIVERS).values(name=receiver, **known)
+    await transaction.execute(statement.on_conflict_do_update(index_elements=["name"], set_=known))

@@ -1,0 +1,114 @@
+"""Plan: what happens in one schedule, and what goes wrong in it; drawn from a seed."""
+
+from dataclasses import dataclass
+from random import Random
+
+from tests.build import a_backlash, a_moment
+from uproar.backlash import Backlash, Event, Level
+from uproar.incident import Verb
+
+KINDS = ("slack", "pagerduty", "webhook")
+HEALED = 70.0
+"""Seconds after which nothing goes wrong any more: from there on all must come right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """How long a process lives, in steps, and where it stands still; 0: neither."""
+
+    dies_at: int = 0
+    stalls_at: int = 0
+    restarts_after: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    One schedule.
+
+    Attributes:
+        events: What detection says, and when it arrives.
+        acts: What people do: when, to which subject, what.
+        lives: For each replica the lives that end before all is healed.
+        outages: When the database goes away, and for how long.
+        jumps: When somebody sets the clock, and by how much.
+        trouble: How likely a request fails.
+        readable: Whether Slack lets us look for a message that may have arrived.
+    """
+
+    seed: int
+    receivers: tuple[str, ...]
+    failover: tuple[str, ...]
+    events: tuple[tuple[float, Backlash], ...]
+    acts: tuple[tuple[float, str, Verb], ...]
+    lives: tuple[tuple[Life, ...], ...]
+    outages: tuple[tuple[float, float], ...]
+    jumps: tuple[tuple[float, float], ...]
+    trouble: float
+    readable: bool
+
+
+def draw(seed: int) -> Plan:
+    """Draw the schedule of a seed."""
+    rng = Random(seed)
+    order = rng.sample(KINDS, 3)
+    told = rng.choice((1, 1, 1, 2, 3))
+    storm = rng.random() < 0.01
+    number = rng.randint(12, 16) if storm else rng.choice((1, 1, 1, 2, 3))
+    subjects = [f"s{n}" for n in range(number)]
+    replicas = rng.choice((1, 1, 2))
+    return Plan(
+        seed=seed,
+        receivers=tuple(order[:told]),
+        failover=tuple(order[told : told + 1]) if rng.random() < 0.4 else (),
+        events=tuple(sorted((e for s in subjects for e in _story(s, rng)), key=lambda e: e[0])),
+        acts=tuple(act for s in subjects for act in _acts(s, rng)),
+        lives=tuple(_lives(rng) for _ in range(replicas)),
+        outages=tuple(
+            (rng.uniform(0, 60), rng.uniform(0.1, 12)) for _ in range(rng.choice((0, 0, 1)))
+        ),
+        jumps=tuple(
+            (rng.uniform(0, HEALED - 5), rng.choice((-86400, -1800, -90, 40, 90, 3600, 86400)))
+            for _ in range(rng.choice((0, 0, 1, 2)))
+        ),
+        trouble=rng.choice((0.0, 0.15, 0.4, 0.7)),
+        readable=rng.random() < 0.7,
+    )
+
+
+def _story(subject: str, rng: Random) -> list[tuple[float, Backlash]]:
+    at = rng.uniform(0, 15)
+    story = [(at, a_backlash(subject=subject, at=a_moment(minutes=1)))]
+    steps = [
+        (Event.GREW, {"level": Level.ALERT}),
+        (Event.GREW, {"level": Level.CRISIS, "page": True, "severity": 90}),
+        (Event.ENDED, {"level": Level.CRISIS}),
+    ]
+    for number, (event, given) in enumerate(steps, start=1):
+        if rng.random() < 0.4:
+            at += rng.uniform(0, 25)
+            moment = a_moment(minutes=1 + number)
+            story.append(
+                (at, a_backlash(event, subject=subject, sequence=number, at=moment, **given))
+            )
+    return story
+
+
+def _acts(subject: str, rng: Random) -> list[tuple[float, str, Verb]]:
+    at, acts = rng.uniform(1, 30), []
+    for verb in (Verb.ACKNOWLEDGE, Verb.RESOLVE):
+        at += rng.uniform(0, 20)
+        if rng.random() < 0.5:
+            acts.append((at, subject, verb))
+    return acts
+
+
+def _lives(rng: Random) -> tuple[Life, ...]:
+    return tuple(
+        Life(
+            dies_at=rng.randint(1, 30) if rng.random() < 0.3 else rng.randint(30, 400),
+            stalls_at=rng.randint(1, 250) if rng.random() < 0.4 else 0,
+            restarts_after=rng.uniform(0.2, 12),
+        )
+        for _ in range(rng.choice((0, 1, 1, 2)))
+    )

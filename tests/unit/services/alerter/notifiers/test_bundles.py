@@ -1,0 +1,55 @@
+"""What many incidents look like in one message: each named, within the limits of the receiver."""
+
+import json
+
+import pytest
+
+from services.alerter.notifiers.pagerduty import PagerDuty
+from services.alerter.notifiers.pagerduty import render as event
+from services.alerter.notifiers.slack import Slack
+from services.alerter.notifiers.slack.blocks import bundle
+from services.demo.standins.pagerduty import ROUTING_KEY, wrong
+from services.demo.standins.slack_limits import content
+from tests.outbox import a_delivery, a_notice
+from uproar.incident import IncidentId
+from uproar.notice import Language
+
+LINK = "https://uproar.example.com/incidents/"
+
+
+def notices(count: int, *, name: str = "Brand", link: str = LINK, **given):
+    return tuple(
+        a_notice(
+            incident=IncidentId(f"e_{n:020}"),
+            subject_name=f"{name} {n}",
+            headline=f"Backlash against {name} {n}: 40 people, detected 12:00 UTC",
+            link=f"{link}e_{n:020}",
+            **given,
+        )
+        for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"name": "<!channel> & " * 30}, {"link": LINK + "x" * 370}, {"link": LINK + "y" * 500}],
+)
+def test_slack_takes_a_message_that_names_as_many_incidents_as_it_may(language, given):
+    many = notices(Slack.pace.bundle, language=language, **given)
+    said = bundle(many, repeated=True)
+    content({"text": said.text, "blocks": list(said.blocks)})
+    shown = json.dumps(said.blocks)
+    assert "<!channel>" not in json.dumps(said.blocks[1:])  # the header is plain text
+    if "name" not in given and len(given.get("link", "")) < 400:
+        assert all(one.link in shown for one in many)
+    assert all(f"{len(many)}" in text for text in (said.text, shown))
+
+
+def test_pagerduty_takes_an_event_that_names_as_many_incidents_as_it_may():
+    many = notices(PagerDuty.pace.bundle, name="Brand " * 60)
+    sent = event(a_delivery(notice=many[0], bundle=many[1:]), key="k")
+    assert wrong(sent | {"routing_key": ROUTING_KEY}) == []
+    named = [one["incident"] for one in sent["payload"]["custom_details"]["incidents"]]
+    assert sorted(named) == sorted(one.incident for one in many)
+    assert len(json.dumps(sent)) < 512_000
