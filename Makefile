@@ -14,7 +14,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 ENCODER := hatch_build.py services/classifier/engine/native/encoder.c
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
-.PHONY: help demo up test check lint types arch unit integration e2e bench deploy-check install format clean
+.PHONY: help demo up test check lint types arch unit integration e2e chaos bench deploy-check install format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,14 @@ integration: $(VENV)/.dev ## real broker, model, database, HTTP
 
 e2e: $(VENV)/.dev ## one file per promise, on real processes
 	@$(PYTEST) -q -p no:randomly tests/e2e
+
+SCHEDULES ?= 10000
+KILLS ?= 10
+SEED ?= 1
+chaos: $(VENV)/.dev ## try to lose a page: SCHEDULES= on a virtual clock, KILLS= real ones, KAFKA=1 on Apache Kafka
+	@$(PYTEST) -q -p no:randomly tests/chaos
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.campaign --schedules $(SCHEDULES) --kills $(KILLS) --seed $(SEED) \
+	  $(if $(filter 1,$(KAFKA)),--kafka)
 
 bench: $(VENV)/.dev ## ratios measured in one run
 	@$(PYTEST) -q -s -p no:randomly tests/bench

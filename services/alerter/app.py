@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import structlog
 from fastapi import FastAPI
+from pydantic import SecretStr
 from ulid import ULID
 
 from services.alerter import metrics, notifiers
@@ -38,8 +39,11 @@ from services.alerter.callbacks import Callbacks
 from services.alerter.console import pages
 from services.alerter.consume import Consumer, Taker
 from services.alerter.deliver import Deliverer
+from services.alerter.escalate import Auditor
 from services.alerter.notifier import Notifier
 from services.alerter.notifier.exchange import Surroundings
+from services.alerter.notifiers.webhook import signing_key
+from services.alerter.operator import Operator
 from services.alerter.publish import Publisher
 from services.alerter.settings import AlerterSettings, Document, read
 from services.alerter.store import deliveries, facts, history, migrate, retention
@@ -81,7 +85,9 @@ async def main(stop: asyncio.Event) -> None:
             notify = notifiers.build(document.receivers, surroundings)
             told = notifiers.receivers(document.receivers)
             receiving = {receiver: notify[receiver.name] for receiver in told}
-            works = _works(settings, routes, database, receiving=receiving, probing=probing)
+            works = _works(
+                settings, routes, database, receiving=receiving, probing=probing, sending=sending
+            )
             async with asyncio.TaskGroup() as group:
                 for work in works:
                     group.create_task(work(stop))
@@ -96,6 +102,7 @@ def _works(
     *,
     receiving: Mapping[Receiver, Notifier],
     probing: httpx.AsyncClient,
+    sending: httpx.AsyncClient,
 ) -> list[Work]:
     """Build everything and return what runs side by side until the end."""
     written = asyncio.Event()
@@ -121,12 +128,28 @@ def _works(
     upkeep = Upkeep(database, advancer, wall_clock)
     callbacks = Callbacks(database, advancer, notify, wall_clock)
 
+    auditor = Auditor(
+        database,
+        receivers=list(notify),
+        client=sending,
+        heartbeat=_secret(settings.heartbeat_url),
+        clock=wall_clock,
+    )
+
     health = Health()
     health.watch("database", lambda: upkeep.problem)
     health.watch("consume", lambda: consumer.problem, vital=False)
     health.watch("publish", lambda: publisher.problem, vital=False)
     health.watch("deliver", deliverer.problem, vital=False)
     health.watch("callbacks", callbacks.problem, vital=False)
+    health.watch("audit", lambda: auditor.problem, vital=False)
+    operator = Operator(
+        sending,
+        url=_secret(settings.operator_webhook),
+        keys=_operator_keys(settings),
+        problems=lambda: health.problems() | health.degraded(),
+        clock=wall_clock,
+    )
     given = parts.Parts(
         database=database,
         access=Access(database, wall_clock),
@@ -152,7 +175,22 @@ def _works(
         classifier.run,
         upkeep.run,
         callbacks.run,
+        auditor.run,
+        operator.run,
     ]
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+def _operator_keys(settings: AlerterSettings) -> tuple[bytes, ...]:
+    if settings.operator_secret is None:
+        return ()
+    try:
+        return (signing_key(settings.operator_secret),)
+    except ValueError as error:
+        raise Misconfigured(f"UPROAR_ALERTER_OPERATOR_SECRET {error}") from None
 
 
 def application(given: parts.Parts, health: Health) -> FastAPI:

@@ -144,7 +144,14 @@ class Deliverer:
             with self._holding(leased):
                 await asyncio.gather(*(self._deliver(one, since, stop) for one in leased))
             if not leased:
-                await wake.wait()
+                await self._idle(receiver)
+
+    async def _idle(self, receiver: ReceiverName) -> None:
+        """Wait to be woken, or until the receiver takes another message."""
+        every = self._notifiers[receiver].pace.every
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every.total_seconds() if every else None):
+                await self._wakes[receiver].wait()
 
     @contextlib.contextmanager
     def _holding(self, leased: Sequence[Delivery]) -> Iterator[None]:

@@ -26,6 +26,15 @@ class AlerterSettings(KafkaSettings):
         pattern=r"^https?://",
         validation_alias="UPROAR_ALERTER_CLASSIFIER_URL",
     )
+    operator_webhook: SecretStr | None = Field(
+        default=None, validation_alias="UPROAR_ALERTER_OPERATOR_WEBHOOK"
+    )
+    operator_secret: SecretStr | None = Field(
+        default=None, validation_alias="UPROAR_ALERTER_OPERATOR_SECRET"
+    )
+    heartbeat_url: SecretStr | None = Field(
+        default=None, validation_alias="UPROAR_ALERTER_HEARTBEAT_URL"
+    )
     database: SecretStr | None = Field(default=None, validation_alias="UPROAR_DATABASE_URL")
 
     @property

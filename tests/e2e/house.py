@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.alerter import access
 from services.backtest.recorded import Reader
-from services.backtest.run import detect
+from services.backtest.run import Outcome, detect
 from services.classifier import engine
 from services.classifier.score import Scorer
 from services.demo.story import WATCH, story
@@ -219,7 +219,12 @@ def write(file: Path, posts: Iterable[dict[str, Any]]) -> Path:
 
 def backtest(file: Path, watch: Path = WATCH) -> list[Backlash]:
     """Return what `uproar backtest` says of a file."""
+    return outcome(file, watch).backlash
+
+
+def outcome(file: Path, watch: Path = WATCH) -> Outcome:
+    """Return all that the back-test finds in a file, its readings included."""
     subjects = watch_list(read_document(watch))
     scorer = Scorer(engine.load())
     reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
-    return detect(reader.posts(file, scorer.score, model=scorer.name), subjects).backlash
+    return detect(reader.posts(file, scorer.score, model=scorer.name), subjects)

@@ -52,7 +52,7 @@ class WebhookOptions(ReceiverOptions):
     @classmethod
     def _secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _key(value)
+            signing_key(value)
         return value
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ class Webhook:
         self.name = name
         self._options, self._surroundings = options, surroundings
         secrets = (options.secret, options.previous_secret)
-        self._keys = [_key(secret) for secret in secrets if secret]
+        self._keys = [signing_key(secret) for secret in secrets if secret]
 
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
@@ -194,7 +194,8 @@ def _outcome(answer: Answer | Retry | Unknown, message_id: str, now: datetime) -
     return failure(answer, now=now) or Retry(f"the endpoint: HTTP {answer.status}")
 
 
-def _key(secret: SecretStr) -> bytes:
+def signing_key(secret: SecretStr) -> bytes:
+    """Read a secret as Standard Webhooks writes it; raises ValueError."""
     text = secret.get_secret_value()
     try:
         key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)

@@ -181,6 +181,43 @@ async def backlog(transaction: Transaction) -> Backlog:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """
+    What should not be.
+
+    Attributes:
+        unheard: Pages that nobody has, though their deadline is long past.
+        stray: Receivers for whom deliveries wait, and who are not there.
+    """
+
+    unheard: int
+    stray: frozenset[str]
+
+
+async def audit(transaction: Transaction, *, late: datetime, receivers: Collection[str]) -> Audit:
+    """Look for pages due before ``late`` that nobody has, and for receivers that are not there."""
+    other = DELIVERIES.alias("other")
+    heard = (
+        select(other.c.id)
+        .where(
+            other.c.incident == DELIVERIES.c.incident,
+            other.c.sequence == DELIVERIES.c.sequence,
+            other.c.state == State.DELIVERED.value,
+        )
+        .correlate(DELIVERIES)
+    )
+    waits = within(UNFINISHED) & (DELIVERIES.c.kind != NoticeKind.CANARY.value)
+    pages = (
+        select(DELIVERIES.c.incident, DELIVERIES.c.sequence)
+        .where(waits, DELIVERIES.c.deadline < late, ~heard.exists())
+        .distinct()
+    )
+    unheard = await transaction.scalar(select(func.count()).select_from(pages.subquery()))
+    waiting = await transaction.scalars(select(DELIVERIES.c.receiver).where(waits).distinct())
+    return Audit(unheard=unheard or 0, stray=frozenset(waiting) - frozenset(receivers))
+
+
 def within(states: Collection[State]) -> ColumnElement[bool]:
     """Ask for deliveries in one of these states."""
     return DELIVERIES.c.state.in_([state.value for state in states])

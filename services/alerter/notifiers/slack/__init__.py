@@ -128,8 +128,8 @@ class Slack:
     type: Final = "slack"
     options: Final = SlackOptions
     pages_only: Final = False
-    # One message a second and channel, short bursts tolerated; chat.update 50 a minute.
-    pace: Final = Pace(every=timedelta(seconds=1.2), burst=3, bundle=BUNDLE)
+    # One message a second and channel; chat.update, before each reply, 50 a minute.
+    pace: Final = Pace(every=timedelta(seconds=1.2), bundle=BUNDLE)
 
     def __init__(
         self, name: ReceiverName, options: SlackOptions, surroundings: Surroundings

@@ -18,8 +18,8 @@ _QUOTE: Final = 500
 _URL: Final = 400
 _TEXT: Final = 350
 _NAMED: Final = 100
-BUNDLE: Final = 24
-"""Incidents that one message names: 6,000 characters hold so many with links of usual length."""
+BUNDLE: Final = 40
+"""Incidents that one message names: with links of usual length they stay below 8,000 characters."""
 _LINES: Final = 4  # of them in a section of 3,000, were every link as long as it may be
 _MENTION: Final = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
 _SIGN: Final = {Level.WATCH: "🟡", Level.ALERT: "🟠", Level.CRISIS: "🔴"}

@@ -37,7 +37,7 @@ def test_without_settings_everything_is_on_this_machine(tmp_path, monkeypatch):
 
 
 def test_the_environment_is_read_and_the_password_hidden(monkeypatch):
-    url = "postgresql+asyncpg://uproar:secret@db/uproar"
+    url = "postgresql+asyncpg://uproar:tops3cr3t@db/uproar"
     monkeypatch.setenv("UPROAR_DATABASE_URL", url)
     monkeypatch.setenv("UPROAR_ALERTER_PORT", "9090")
     monkeypatch.setenv("UPROAR_ALERTER_PUBLIC_URL", "https://uproar.example/")
@@ -45,7 +45,7 @@ def test_the_environment_is_read_and_the_password_hidden(monkeypatch):
 
     assert settings.database_url == url
     assert settings.console_url == "https://uproar.example"
-    assert "secret" not in repr(settings)
+    assert "tops3cr3t" not in repr(settings)
 
 
 def test_the_database_url_may_stand_in_a_file(monkeypatch, tmp_path):

@@ -33,12 +33,13 @@ def notices(count: int, *, name: str = "Brand", link: str = LINK, **given):
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize(
     "given",
-    [{}, {"name": "<!channel> & " * 30}, {"link": LINK + "x" * 370}, {"link": LINK + "y" * 500}],
+    [{}, {"name": "<!channel> & " * 30}, {"link": LINK + "x" * 120}, {"link": LINK + "y" * 500}],
 )
 def test_slack_takes_a_message_that_names_as_many_incidents_as_it_may(language, given):
     many = notices(Slack.pace.bundle, language=language, **given)
     said = bundle(many, repeated=True)
     content({"text": said.text, "blocks": list(said.blocks)})
+    content({"text": said.plain})
     shown = json.dumps(said.blocks)
     assert "<!channel>" not in json.dumps(said.blocks[1:])  # the header is plain text
     if "name" not in given and len(given.get("link", "")) < 400:
