@@ -8,9 +8,11 @@ does not answer, 78 for wrong settings. ``UPROAR_LOG_LEVEL=debug`` shows the tra
 # ruff: noqa: D301 - click reads \b as "leave these lines as they are"
 
 import asyncio
+import json
 import os
 import sys
 import traceback
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -66,11 +68,21 @@ def cli() -> None:
 @click.option("--handle", "handles", multiple=True, help="An account people mention. Repeatable.")
 @click.option("--own-account", "own_accounts", multiple=True, help="An account of theirs.")
 @click.option("--languages", help="For example en,fr; empty for all.")
-@click.option("--receiver", help="slack, slack-webhook, pagerduty, webhook or local.")
-@click.option("--url", help="Address of a webhook, or of the local stand-in.")
+@click.option(
+    "--receiver", help="slack, slack-webhook, pagerduty, email, alertmanager, webhook or local."
+)
+@click.option("--url", help="Address of a webhook, of Alertmanager, or of the local stand-in.")
 @click.option("--token", help="Slack's bot token.")
 @click.option("--channel", help="Slack's channel: its id.")
+@click.option("--app-token", help="Slack's app-level token (xapp-...): buttons by Socket Mode.")
+@click.option("--signing-secret", help="Slack's signing secret: buttons by a public address.")
 @click.option("--routing-key", help="PagerDuty's integration key.")
+@click.option("--webhook-secret", help="Secret of a v3 webhook of PagerDuty: acts come back.")
+@click.option("--server", help="Mail server: smtp.example.org or host:port.")
+@click.option("--sender", help="Sender of e-mail: 'uproar <uproar@example.org>'.")
+@click.option("--to", help="Recipients of e-mail, with commas between.")
+@click.option("--username", help="User of the mail server.")
+@click.option("--password", help="Password of the mail server.")
 @click.option("--secret", help="Key of a signed webhook; made here when left out.")
 @click.option("--config", default="uproar.toml", show_default=True, type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite the file.")
@@ -87,6 +99,8 @@ def init(**given: Any) -> None:
       uproar init
       uproar init --name "Air Quillon" --handle @airquillon --receiver local --yes
       uproar init --name Acme --receiver slack --token xoxb-... --channel C0123456789 --yes
+      uproar init --name Acme --receiver email --server smtp.acme.example --sender pr@acme.example \
+          --to duty@acme.example --yes
     """
     from services.init import main as ask
 
@@ -456,6 +470,100 @@ def _database() -> str:
     from services.alerter.settings import AlerterSettings
 
     return AlerterSettings.load().database_url
+
+
+# -------------------------------------------------------------------------------------- privacy
+
+
+@cli.group()
+def privacy() -> None:
+    """
+    What is stored of an author, and its erasure; the key of the pseudonyms.
+
+    Reads the alerter's database (UPROAR_DATABASE_URL, or the data folder) and needs ingest's key
+    (UPROAR_PSEUDONYM_KEY, or the data folder), and the keys before it.
+
+    \b
+    Examples:
+      uproar privacy find --author @someone
+      uproar privacy erase --author @someone --network mastodon
+      uproar privacy rotate
+    """
+
+
+_AUTHOR = click.option(
+    "--author", required=True, help="An account as people write it, or a pseudonym (a_...)."
+)
+_NETWORK = click.option("--network", help="Where the account lives.  [default: everywhere]")
+
+
+@privacy.command("find")
+@_AUTHOR
+@_NETWORK
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def find_author(author: str, *, network: str | None, as_json: bool) -> None:
+    """Show what is stored of an author, under every key of the pseudonyms."""
+    from services.alerter import privacy as rooms
+
+    stored = rooms.found(_database(), _author(author, network), _wall_clock)
+    for one in stored:
+        if as_json:
+            said = {"incident": one.incident, "what": one.what, "id": one.id, "text": one.text}
+            click.echo(json.dumps(said | {"at": one.at.isoformat()}, ensure_ascii=False))
+        else:
+            text = " ".join(one.text.split())
+            click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.what:<7} {one.incident}  {text[:100]}")
+    click.echo(f"{len(stored)} places", err=True)
+
+
+@privacy.command("erase")
+@_AUTHOR
+@_NETWORK
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase_author(author: str, *, network: str | None, yes: bool) -> None:
+    """
+    Erase an author: in the database now, elsewhere as soon as the alerter reaches the broker.
+
+    What is in a topic ends with the topic's retention (7 days at most). Messages that were sent to
+    Slack, PagerDuty or by e-mail are there, not here.
+    """
+    from services.alerter import privacy as rooms
+
+    whom = _author(author, network)
+    stored = rooms.found(_database(), whom, _wall_clock)
+    if not yes:
+        click.confirm(
+            f"Erase {len(stored)} places, and all that comes later?", abort=True, err=True
+        )
+    gone = rooms.erased(_database(), whom, _wall_clock, by="the command line")
+    click.echo(f"erased in {len(gone)} places; the topics hear of it from the alerter")
+
+
+@privacy.command()
+def rotate() -> None:
+    """
+    Take a new key for the pseudonyms; the old one is kept for `find` and `erase`.
+
+    From then on every author has a new name: for an hour somebody may count twice. Start ingest
+    anew afterwards.
+    """
+    from services.pseudonyms import PseudonymSettings
+
+    before = PseudonymSettings.load().rotate(now=_wall_clock())
+    click.echo(f"a new key is in place, the old one in {before}; now start ingest anew")
+
+
+def _author(given: str, network: str | None) -> Any:
+    from services.alerter.privacy import Author, is_pseudonym
+    from services.pseudonyms import PseudonymSettings
+
+    settings = PseudonymSettings.load()
+    keys = () if is_pseudonym(given) else settings.secrets_of_pseudonyms()
+    return Author(given=given, network=network, keys=keys)
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 # --------------------------------------------------------------------------------------- errors

@@ -139,7 +139,7 @@ def read_document(path: Path) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------------- logs
 
 _SECRETS = re.compile(
-    r"xox[abeprs]-[\w-]+|whsec_[\w+/=]+|Bearer\s+\S+|hooks\.slack\.com/\S+"
+    r"(?:xox[abeprs]|xapp)-[\w-]+|whsec_[\w+/=]+|Bearer\s+\S+|hooks\.slack\.com/\S+"
     r"|(?i:\b(?:token|password|secret|routing_key|api_key)=)[^\s&]+"
 )
 

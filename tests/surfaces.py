@@ -18,6 +18,7 @@ from services.alerter.api.parts import Parts
 from services.alerter.app import application
 from services.alerter.callbacks import Callbacks
 from services.alerter.deliver import Deliverer
+from services.alerter.notifier import Notifier
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers import build, new_client, receivers
 from services.alerter.settings import ReceiverTable
@@ -32,7 +33,7 @@ from services.process import Health, serve
 from tests.broker import free_port
 from tests.build import a_backlash
 from uproar.backlash import EpisodeId, Event
-from uproar.routing import Route
+from uproar.routing import ReceiverName, Route
 
 INSTALLATION = "i1"
 
@@ -55,6 +56,7 @@ class Surfaces:
     database: Database
     advancer: Advancer
     callbacks: Callbacks
+    notifiers: dict[ReceiverName, Notifier]
     written: asyncio.Event
     url: str
     api: httpx.AsyncClient
@@ -124,6 +126,8 @@ def tables(standins: StandIns, *, socket: bool = False) -> list[ReceiverTable]:
     return [
         ReceiverTable(name="war-room", type="slack", options=given["slack"] | back),
         ReceiverTable(name="duty", type="pagerduty", options=given["pagerduty"] | hears),
+        ReceiverTable(name="am", type="alertmanager", options=given["alertmanager"]),
+        ReceiverTable(name="mail", type="email", options=given["email"]),
     ]
 
 
@@ -176,6 +180,7 @@ async def surfaces(database: Database, *, socket: bool = False) -> AsyncIterator
                     database=database,
                     advancer=advancer,
                     callbacks=callbacks,
+                    notifiers=notify,
                     written=written,
                     url=url,
                     api=api,

@@ -31,13 +31,13 @@ class Receiver:
     Somebody who can be told: a channel, a pager service, an address.
 
     Attributes:
-        language: In which language it is told.
+        language: In which language it is told; None: in that of the subject.
         pages_only: It only wakes people: updates that are no page are kept from it.
         canary: It also takes the product's own test posts.
     """
 
     name: ReceiverName
-    language: Language = Language.EN
+    language: Language | None = None
     pages_only: bool = False
     canary: bool = False
 
@@ -107,6 +107,11 @@ def _named(
     if missing := [n for n in names if not isinstance(n, str) or n not in known]:
         raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
     return tuple(dict.fromkeys(known[ReceiverName(str(name))] for name in names))
+
+
+def language_of(receiver: Receiver, subject: Subject) -> Language:
+    """Return in which language a receiver is told of a subject: its own, the subject's, English."""
+    return receiver.language or Language(subject.language or Language.EN)
 
 
 def route_of(subject: Subject, routes: Sequence[Route]) -> Route | None:

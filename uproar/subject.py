@@ -11,6 +11,8 @@ from uproar.errors import Malformed
 SubjectId = NewType("SubjectId", str)
 
 DEFAULT_BUDGET = "1/month"
+TOLD_IN = ("en", "fr")
+"""Languages in which people can be told what happened (uproar.notice)."""
 _PERIODS = {
     "week": timedelta(days=7),
     "month": timedelta(days=365.25 / 12),
@@ -45,6 +47,8 @@ class Subject:
         budget: How often chance may reach the paging level: ``N/week``, ``N/month``, ``N/year``.
         route: Name of the route that pages; None for the default.
         purpose: Why a person is watched; required for ``kind = person``.
+        language: In which language people are told of it, ``en`` or ``fr``; a receiver that names
+            one of its own is told in that.
     """
 
     id: SubjectId
@@ -61,6 +65,7 @@ class Subject:
     budget: str = DEFAULT_BUDGET
     route: str | None = None
     purpose: str | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         if not self.id or len(self.id) > 100 or not all(c.isalnum() or c in "._-" for c in self.id):
@@ -71,6 +76,10 @@ class Subject:
             raise Malformed(f"subject {self.id!r} has no name")
         if self.kind is Kind.PERSON and not (self.purpose or "").strip():
             raise Malformed(f"subject {self.id!r} is a person: say in 'purpose' why it is watched")
+        if self.language is not None and self.language not in TOLD_IN:
+            raise Malformed(
+                f"subject {self.id!r}: language {self.language[:20]!r}: use {' or '.join(TOLD_IN)}"
+            )
         alarms_per_day(self.budget)
 
 

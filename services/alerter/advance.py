@@ -13,6 +13,7 @@ from services.alerter.store import (
     audit,
     deletions,
     deliveries,
+    erasure,
     incidents,
     search,
     silences,
@@ -36,7 +37,7 @@ from uproar.incident import (
 )
 from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
-from uproar.routing import Receiver, Route, receivers, standbys
+from uproar.routing import Receiver, Route, language_of, receivers, standbys
 from uproar.subject import Kind, Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
@@ -265,9 +266,7 @@ class Advancer:
     async def forget(self, gone: Sequence[Deletion]) -> None:
         """Blank posts that were taken back wherever they stand; raises Unavailable."""
         async with self._database.writing() as transaction:
-            touched = await deletions.remember(transaction, gone, now=self._clock())
-            for incident_id, posts in touched.items():
-                await deliveries.redact(transaction, incident_id, posts)
+            for incident_id in await erasure.forget(transaction, gone, now=self._clock()):
                 await search.index(transaction, incident_id)
 
     async def _tell(
@@ -319,7 +318,7 @@ class Advancer:
             line,
             subject=step.subject,
             url=f"{self._console_url}/incidents/{step.after.id}",
-            language=receiver.language,
+            language=language_of(receiver, step.subject),
             was=step.before,
         )
         return Delivery(

@@ -50,6 +50,8 @@ from services.alerter.store import deliveries, facts, history, migrate, retentio
 from services.alerter.store import subjects as watch_list
 from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
+from services.alerter.store.retention import Keep
+from services.alerter.tend import Tender
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.routing import Receiver, Route, read_routes
@@ -123,10 +125,15 @@ def _works(
         written=written,
     )
     consumer = Consumer(settings, Taker(database, advancer, wall_clock))
-    publisher = Publisher(settings, database)
+    publisher = Publisher(settings, database, wall_clock)
     classifier = ClassifierWatch(settings.classifier_url, probing)
-    upkeep = Upkeep(database, advancer, wall_clock)
+    keep = Keep(
+        text=timedelta(days=settings.keep_text_days),
+        readings=timedelta(days=settings.keep_readings_days),
+    )
+    upkeep = Upkeep(database, advancer, wall_clock, keep)
     callbacks = Callbacks(database, advancer, notify, wall_clock)
+    tender = Tender(database, callbacks, notify, wall_clock)
 
     auditor = Auditor(
         database,
@@ -175,6 +182,7 @@ def _works(
         classifier.run,
         upkeep.run,
         callbacks.run,
+        tender.run,
         auditor.run,
         operator.run,
     ]
@@ -256,10 +264,15 @@ class Upkeep:
     """
 
     def __init__(
-        self, database: Database, advancer: Advancer, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        advancer: Advancer,
+        clock: Callable[[], datetime],
+        keep: Keep | None = None,
     ) -> None:
         self.problem: str | None = None
         self._database, self._advancer, self._clock = database, advancer, clock
+        self._keep = keep or Keep()
         self._pruned_at = clock()
         self._receivers: set[str] = set()  # of which a count stands in the metrics
 
@@ -292,7 +305,15 @@ class Upkeep:
             metrics.OUTBOX_DEAD.labels(receiver=receiver).set(one.dead if one else 0)
         self._receivers |= set(backlog.by_receiver)
         if now - self._pruned_at >= PRUNE_EVERY:
-            async with self._database.writing() as transaction:
-                gone = await retention.prune(transaction, now=now)
             self._pruned_at = now
-            log.info("pruned", rows=gone)
+            log.info("pruned", rows=await self._prune(now))
+
+    async def _prune(self, now: datetime) -> int:
+        async with self._database.writing() as transaction:
+            gone = await retention.prune(transaction, now=now, keep=self._keep)
+        while True:
+            async with self._database.writing() as transaction:
+                expired = await retention.expire(transaction, before=now - self._keep.text)
+            gone += expired
+            if not expired:
+                return gone

@@ -20,8 +20,8 @@ from uproar.incident import IllegalTransition, State, Verb
 from uproar.routing import ReceiverName
 
 _DONE: Final = 200
-_STANDS_SO: Final = {
-    Verb.ACKNOWLEDGE: {State.ACKNOWLEDGED, State.RESOLVED},
+_STANDS_SO: Final = {  # a snooze is an acknowledgement to those who know no snooze
+    Verb.ACKNOWLEDGE: {State.ACKNOWLEDGED, State.SNOOZED, State.RESOLVED},
     Verb.RESOLVE: {State.RESOLVED},
 }
 

@@ -1,10 +1,10 @@
-"""Publish: brings the watch list from the database to its topic. It decides nothing about it."""
+"""Publish: brings the watch list, and what must be erased, from the database to their topics."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -13,12 +13,13 @@ from aiokafka.errors import KafkaError
 
 from services.alerter.metrics import RETRIES, SUBJECTS_PUBLISHED
 from services.alerter.settings import AlerterSettings
-from services.alerter.store import subjects
+from services.alerter.store import erasure, subjects
 from services.alerter.store.database import Database
 from services.alerter.store.subjects import Watched
 from services.broker import aiokafka, ensure_topics
 from uproar.errors import Misconfigured, Unavailable
-from uproar.topics import SUBJECTS
+from uproar.post import Deletion
+from uproar.topics import DELETIONS, SUBJECTS
 
 log = structlog.get_logger(room="alerter/publish")
 
@@ -36,9 +37,11 @@ class BrokerForgot(Exception):
 class Publisher:
     """Keeps ``uproar.subjects.v1`` equal to the table; all of it anew after each connection."""
 
-    def __init__(self, settings: AlerterSettings, database: Database) -> None:
+    def __init__(
+        self, settings: AlerterSettings, database: Database, clock: Callable[[], datetime]
+    ) -> None:
         self.problem: str | None = "the broker has not answered yet"
-        self._settings, self._database = settings, database
+        self._settings, self._database, self._clock = settings, database, clock
         self._end = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -62,7 +65,9 @@ class Publisher:
         while not stop.is_set():
             async with self._database.reading() as transaction:
                 changed = await subjects.unpublished(transaction)
+                gone = await erasure.untold(transaction)
             await self._send(producer, changed)
+            await self._tell_of_erasures(producer, gone)
             looks += 1
             if looks % (PROBE_EVERY // LOOK_EVERY) == 0:
                 ends = await reader.end_offsets([_PARTITION])
@@ -86,6 +91,14 @@ class Publisher:
             async with self._database.writing() as transaction:
                 await subjects.mark_published(transaction, row.subject.id, row.version)
             SUBJECTS_PUBLISHED.inc()
+
+    async def _tell_of_erasures(self, producer: AIOKafkaProducer, gone: Iterable[Deletion]) -> None:
+        for deletion in gone:
+            record = DELETIONS.record(deletion, key=deletion.id or deletion.author)
+            await producer.send_and_wait(record.topic, value=record.value, key=record.key)
+            async with self._database.writing() as transaction:
+                await erasure.mark_told(transaction, deletion, now=self._clock())
+            log.info("erasure told")
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:

@@ -36,6 +36,12 @@ class AlerterSettings(KafkaSettings):
         default=None, validation_alias="UPROAR_ALERTER_HEARTBEAT_URL"
     )
     database: SecretStr | None = Field(default=None, validation_alias="UPROAR_DATABASE_URL")
+    keep_text_days: int = Field(
+        default=90, ge=1, le=3650, validation_alias="UPROAR_ALERTER_KEEP_TEXT_DAYS"
+    )
+    keep_readings_days: int = Field(
+        default=90, ge=1, le=3650, validation_alias="UPROAR_ALERTER_KEEP_READINGS_DAYS"
+    )
 
     @property
     def console_url(self) -> str:

@@ -1,6 +1,5 @@
 """`uproar backtest`: the production detector over recorded posts, in event time, without a broker."""
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import Field, SecretStr
+from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.backtest.recorded import Read, Reader, Score
 from services.classifier.score import Scorer, partition_of
-from services.process import Settings, read_document
+from services.process import read_document
+from services.pseudonyms import PseudonymSettings, digest
 from uproar.assessment import Assessment, Scores
 from uproar.backlash import Backlash
 from uproar.detector import Closed, Detector
@@ -31,20 +31,15 @@ TOLD = 10
 MINUTE = timedelta(minutes=1)
 
 
-class BacktestSettings(Settings):
+class BacktestSettings(PseudonymSettings):
     """What ingest and classifier read too: the key of the pseudonyms, the model."""
 
-    pseudonym_key: SecretStr | None = Field(default=None, validation_alias="UPROAR_PSEUDONYM_KEY")
     model: str | None = Field(default=None, validation_alias="UPROAR_MODEL")
     device: str = Field(default="cpu", pattern="^(cpu|cuda)$", validation_alias="UPROAR_DEVICE")
 
     def secret(self) -> bytes:
         """Return ingest's key where this machine has one, so that authors are called the same."""
-        given = self.pseudonym_key.get_secret_value().strip() if self.pseudonym_key else ""
-        kept = self.data_dir / "pseudonym.key"
-        if not given and kept.is_file():
-            given = kept.read_text(encoding="ascii", errors="replace").strip()
-        return hashlib.blake2b((given or STREAM).encode()).digest()
+        return self.known_secret() or digest(STREAM)
 
 
 @dataclass(slots=True)

@@ -213,7 +213,7 @@ async def test_an_event_becomes_a_page_and_a_person_answers_it(
 
         async def all_sent() -> bool:
             rows = await house.items("/v1/incidents/e_1/deliveries")
-            return [row["state"] for row in rows] == ["delivered"] * 3
+            return [row["state"] for row in rows] == ["delivered"] * 5
 
         await house.until(all_sent)
         assert await house.ask(
@@ -240,7 +240,7 @@ async def test_an_event_becomes_a_page_and_a_person_answers_it(
         assert status["sources"][0]["state"] == "live"
         async with httpx.AsyncClient() as client:
             metrics = (await client.get(f"{house.url}/metrics")).text
-        assert "uproar_alerter_post_to_page_seconds_count 3.0" in metrics
+        assert "uproar_alerter_post_to_page_seconds_count 5.0" in metrics
 
         await send(servers, DELETIONS, a_deletion(id=PostId("push:1")))
 

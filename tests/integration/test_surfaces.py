@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 from services.alerter.store import answers
 from services.alerter.store.incidents import Arrival
+from services.alerter.tend import Tender
 from services.demo.standins import Fault, pagerduty_webhooks, slack_clicks
 from services.demo.standins.pagerduty import AlertState
 from tests.build import a_backlash, a_moment
@@ -24,6 +26,8 @@ from tests.surfaces import (
     until,
 )
 from uproar.backlash import EpisodeId, Event, Level
+from uproar.incident import Act, IncidentId, Verb
+from uproar.routing import ReceiverName
 
 SURFACES = ("slack", "pagerduty", "rest", "console")
 
@@ -153,6 +157,15 @@ async def test_through_the_socket_nobody_needs_to_reach_us(tmp_path):
         await until(lambda: acknowledged_everywhere(there, "e_1", "Anna (Slack)"))
         assert there.callbacks.problem() is None
 
+        for rubbish in (
+            "not json",
+            "[]",
+            '{"type": 7}',
+            '{"envelope_id": [], "type": "interactive"}',
+        ):
+            await clicks.sockets[-1].send_text(rubbish)
+        await clicks.sockets[-1].send_bytes(b"\xff\xfe")
+
         await clicks.ask_back()  # Slack refreshes connections every few hours
         await until(lambda: clicks.opened == 2 and len(clicks.sockets) == 1)
         await there.page("e_2", at=a_moment(minutes=1))
@@ -165,3 +178,106 @@ async def test_through_the_socket_nobody_needs_to_reach_us(tmp_path):
         await until(lambda: clicks.opened == 3 and there.callbacks.problem() is None)
         assert await there.press("e_2", "resolve")
         await until(lambda: there.in_pagerduty("e_2").state is AlertState.RESOLVED)
+
+
+async def test_a_webhook_that_pagerduty_dropped_is_made_up_for(small):
+    tender = Tender(small.database, small.callbacks, small.notifiers, now)
+    duty = small.notifiers[ReceiverName("duty")]
+    await small.page("e_1")
+    small.standins.pagerduty.subscription.dropping = 1
+    small.pagerduty_acts("e_1", AlertState.ACKNOWLEDGED)
+
+    async def asked() -> bool:  # again, while the receipt of the page is not written yet
+        await tender.tend(duty)
+        return (await small.status("e_1"))["status"] == "acknowledged"
+
+    await until(asked)
+    await until(lambda: acknowledged_everywhere(small, "e_1", "Ben (PagerDuty)"))
+    await tender.tend(duty)  # asked again, it is no news
+    assert await lines(small, "e_1") == [
+        ("opened", "uproar"),
+        ("acknowledge", "Ben (PagerDuty)"),
+    ]
+
+
+async def test_alertmanager_hears_again_of_what_lasts_and_of_what_has_just_ended(small):
+    tender = Tender(small.database, small.callbacks, small.notifiers, now)
+    am, seen = small.notifiers[ReceiverName("am")], small.standins.alertmanager
+    await small.page("e_1")
+    await until(lambda: len(seen.firing()) == 1)
+
+    async def told_again() -> bool:
+        await tender.tend(am)
+        return seen.firing()[0].updates > 1
+
+    await until(told_again)
+    assert (await small.api.post("/v1/incidents/e_1/resolve")).is_success
+    await until(lambda: seen.firing() == [])
+    seen.alerts.clear()  # an instance that was restarted
+
+    async def told_of_the_end() -> bool:
+        await tender.tend(am)
+        assert seen.firing() == []  # nor while the receipt of the end is not written yet
+        return bool(seen.alerts)
+
+    await until(told_of_the_end)
+    assert len(seen.alerts) == 2  # it knows the end, and that of the lower severity
+
+
+async def test_a_tender_goes_on_when_a_receiver_fails(small):
+    tender = Tender(small.database, small.callbacks, small.notifiers, now, every=timedelta(0))
+    await small.page("e_1")
+    small.standins.trouble(Fault.SERVER_ERROR, path="/pagerduty/incidents")
+    small.standins.trouble(Fault.CUT, path="/alertmanager")
+    stop = asyncio.Event()
+    work = asyncio.create_task(tender.run(stop))
+    await until(lambda: any(a.updates > 2 for a in small.standins.alertmanager.firing()))
+    stop.set()
+    await work
+
+
+async def test_a_snooze_from_slack_is_everywhere_and_can_be_taken_on(small):
+    await small.page("e_1")
+    assert await small.press("e_1", "snooze", choice=1)
+    assert (await small.status("e_1"))["status"] == "snoozed"
+    await until(lambda: "Snoozed until" in small.in_slack("e_1").text)
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.ACKNOWLEDGED)
+    await small.standins.pagerduty.subscription.settled()
+    assert (await small.status("e_1"))["status"] == "snoozed"  # PagerDuty's echo is no act
+    assert await small.press("e_1", "acknowledge", user="Ben")
+    await until(lambda: acknowledged_everywhere(small, "e_1", "Ben (Slack)"))
+
+
+async def test_a_false_alarm_says_why_and_mutes_the_wave(small):
+    await small.page("e_1")
+    assert await small.press("e_1", "false-alarm", choice=2)
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.RESOLVED)
+    answer = await small.api.get("/v1/incidents/e_1/timeline")
+    last = answer.json()["items"][-1]
+    assert (last["happened"], last["by"], last["summary"]) == (
+        "false-alarm",
+        "Anna (Slack)",
+        "Our own campaign",
+    )
+    grew = a_backlash(
+        Event.GREW, incident=EpisodeId("e_1"), subject="e_1", sequence=1, posts=400, page=True
+    )
+    told = len(small.standins.slack.top_level())
+    await small.advancer.hear(grew, Arrival())
+    assert (await small.status("e_1"))["status"] == "resolved"
+    assert len(small.standins.slack.top_level()) == told
+
+
+async def test_a_snooze_that_is_over_wakes_somebody_in_pagerduty_again(small):
+    """PagerDuty takes a trigger for an alert that is acknowledged, and wakes nobody."""
+    await small.page("e_1")
+    assert await small.press("e_1", "snooze")
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.ACKNOWLEDGED)
+    await small.advancer.act(IncidentId("e_1"), Act(verb=Verb.REOPEN, by="Ada"))
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.TRIGGERED)
+    await small.standins.pagerduty.subscription.settled()
+    assert (await small.status("e_1"))["status"] == "open"
+    assert [alert.state for alert in small.standins.pagerduty.alerts] == [
+        AlertState.RESOLVED,
+        AlertState.TRIGGERED,
+    ]

@@ -77,6 +77,7 @@ class Notice:
         advice: How to answer well, in one line.
         quotes: At most 3 posts.
         link: Where the incident can be read and acknowledged.
+        before: Where the incident stood before; None where it begins.
     """
 
     incident: IncidentId
@@ -102,6 +103,7 @@ class Notice:
     advice: str
     quotes: tuple[Quote, ...]
     link: str
+    before: State | None = None
 
     @property
     def growing(self) -> bool:
@@ -155,6 +157,7 @@ def notice(
         advice=say.advice(facts),
         quotes=tuple(quote(post) for post in incident.evidence[:MAX_QUOTES]),
         link=url,
+        before=transition.before,
     )
 
 

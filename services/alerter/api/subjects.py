@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,6 +54,9 @@ class SubjectFields(Body):
     route: Word | None = None
     purpose: Annotated[Text, Field(max_length=2000)] | None = Field(
         default=None, description="why a person is watched; required for kind=person"
+    )
+    language: Literal["en", "fr"] | None = Field(
+        default=None, description="in which people are told, where their receiver names none"
     )
 
 

@@ -21,7 +21,7 @@ class ReceiverOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    language: Language = Language.EN
+    language: Language | None = None
     canary: bool = False
 
 
@@ -82,12 +82,13 @@ def web_address(url: str, *, plain: bool = False) -> str:
         raise ValueError("is no web address: write https://...")
     if parts.username or parts.password:
         raise ValueError("must not carry a user name or password")
-    if parts.scheme == "http" and not plain and not _is_here(host):
+    if parts.scheme == "http" and not plain and not is_here(host):
         raise ValueError("must be https: http is taken for this machine only")
     return url.rstrip("/")
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Tell whether a host is this machine."""
     if host == "localhost":
         return True
     try:

@@ -10,17 +10,21 @@ import httpx
 from services.alerter.notifier import Delivery, DeliveryId, Notifier
 from services.alerter.notifier.exchange import TIMEOUT, Surroundings
 from services.alerter.notifier.options import read_options
+from services.alerter.notifiers.alertmanager import Alertmanager
+from services.alerter.notifiers.email import Email
 from services.alerter.notifiers.pagerduty import PagerDuty
 from services.alerter.notifiers.slack import Slack
 from services.alerter.notifiers.webhook import Webhook
 from services.alerter.settings import ReceiverTable
 from uproar.errors import Misconfigured
-from uproar.notice import NoticeKind, trial
+from uproar.notice import Language, NoticeKind, trial
 from uproar.routing import Receiver, ReceiverName
 
-NotifierType = type[Slack] | type[PagerDuty] | type[Webhook]
+NotifierType = type[Slack] | type[PagerDuty] | type[Email] | type[Alertmanager] | type[Webhook]
 
-NOTIFIERS: Final[Mapping[str, NotifierType]] = {n.type: n for n in (Slack, PagerDuty, Webhook)}
+NOTIFIERS: Final[Mapping[str, NotifierType]] = {
+    n.type: n for n in (Slack, PagerDuty, Email, Alertmanager, Webhook)
+}
 """Every kind of receiver by the ``type`` that uproar.toml gives it."""
 
 
@@ -57,7 +61,7 @@ def trial_delivery(
     receiver: Receiver, delivery_id: DeliveryId, *, url: str, now: datetime
 ) -> Delivery:
     """Write a message that only says that the receiver works; for ``uproar init``."""
-    notice = trial(url=url, language=receiver.language, now=now)
+    notice = trial(url=url, language=receiver.language or Language.EN, now=now)
     return Delivery(
         id=delivery_id,
         incident=notice.incident,
@@ -72,7 +76,11 @@ def trial_delivery(
 
 def new_client() -> httpx.AsyncClient:
     """Open the client that all notifiers share: straight to this machine, no redirects, no chatter."""
-    for chatty in ("httpx", "httpcore"):  # they log addresses, and an address can be a secret
+    for chatty in (
+        "httpx",
+        "httpcore",
+        "websockets",
+    ):  # they log addresses, and an address can be a secret
         logging.getLogger(chatty).setLevel(logging.WARNING)
     here = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
     return httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, mounts=here)

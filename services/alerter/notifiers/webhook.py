@@ -137,7 +137,7 @@ def render(delivery: Delivery) -> dict[str, Any]:
     """
     notice = delivery.notice
     said = msgspec.to_builtins(notice)
-    renamed = {"incident", "state", "why_now", "quotes", "link"}
+    renamed = {"incident", "state", "why_now", "quotes", "link", "before"}
     evidence = [quote | {"id": quote.pop("post")} for quote in said["quotes"]]
     return {
         "type": _EVENT[delivery.kind],

@@ -1,12 +1,18 @@
 """Surfaces: which incidents a receiver has been told of, and how they stand. It changes nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
+import msgspec
+from sqlalchemy import RowMapping, func, or_, select
 
+from services.alerter.notifier import Delivery, DeliveryId
 from services.alerter.store.database import Transaction
+from services.alerter.store.deliveries import State as DeliveryState
 from services.alerter.store.tables import DELIVERIES, INCIDENTS
 from uproar.incident import IncidentId, State
+from uproar.notice import Notice, NoticeKind
 from uproar.routing import ReceiverName
 
 
@@ -30,3 +36,53 @@ async def seen(
     )
     row = (await transaction.execute(query)).one_or_none()
     return Seen(state=State(row.state), episode=row.episode) if row else None
+
+
+async def standing(
+    transaction: Transaction, receiver: ReceiverName, *, since: datetime, limit: int
+) -> Sequence[Delivery]:
+    """
+    Return of each incident that lasts, or ended after ``since``, the newest delivery that arrived.
+
+    Left out are those that are over while the delivery that says so is still on its way: a receiver
+    must not be told that they last. Incidents that changed last come first.
+    """
+    newest = (
+        select(func.max(DELIVERIES.c.sequence))
+        .where(
+            DELIVERIES.c.incident == INCIDENTS.c.id,
+            DELIVERIES.c.receiver == receiver,
+            DELIVERIES.c.state == DeliveryState.DELIVERED.value,
+            DELIVERIES.c.kind != NoticeKind.CANARY.value,
+        )
+        .correlate(INCIDENTS)
+        .scalar_subquery()
+    )
+    query = (
+        select(DELIVERIES, INCIDENTS.c.state.label("stands"))
+        .join(INCIDENTS, DELIVERIES.c.incident == INCIDENTS.c.id)
+        .where(
+            or_(INCIDENTS.c.state != State.RESOLVED.value, INCIDENTS.c.resolved_at >= since),
+            DELIVERIES.c.receiver == receiver,
+            DELIVERIES.c.sequence == newest,
+        )
+        .order_by(INCIDENTS.c.updated_at.desc())
+        .limit(limit)
+    )
+    rows = (await transaction.execute(query)).mappings()
+    found = [(State(row["stands"]), _delivery(row, receiver)) for row in rows]
+    over = State.RESOLVED
+    return [one for stands, one in found if stands is not over or one.notice.state is over]
+
+
+def _delivery(row: RowMapping, receiver: ReceiverName) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        incident=IncidentId(row["incident"]),
+        episode=row["episode"],
+        sequence=row["sequence"],
+        receiver=receiver,
+        kind=NoticeKind(row["kind"]),
+        notice=msgspec.convert(row["payload"], Notice),
+        created_at=row["created_at"],
+    )

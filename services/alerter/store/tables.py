@@ -163,6 +163,7 @@ EVIDENCE = Table(
     Column("cited_at", UtcDateTime),  # wall clock at which it was cited first
     Index(None, "post"),
     Index(None, "author"),
+    Index(None, "created_at"),
 )
 
 DELETIONS = Table(  # what was taken back, so that a later event cannot bring it again
@@ -171,6 +172,15 @@ DELETIONS = Table(  # what was taken back, so that a later event cannot bring it
     Column("what", SafeText, primary_key=True),  # `post:ID` or `author:PSEUDONYM`
     Column("at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+)
+
+ERASURES = Table(  # what people asked to be erased, until the topic tells everybody
+    "erasures",
+    METADATA,
+    Column("what", SafeText, primary_key=True),  # `post:ID` or `author:PSEUDONYM`
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime),
+    Index(None, "published_at"),
 )
 
 # ------------------------------------------------------------------------------------ the outbox
@@ -207,6 +217,7 @@ DELIVERIES = Table(
     UniqueConstraint("incident", "receiver", "sequence"),
     Index(None, "receiver", "state", "incident", "sequence"),
     Index(None, "state", "created_at"),
+    Index(None, "created_at", "id"),
     Index(None, "bundle"),
 )
 

@@ -15,9 +15,19 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from services.demo.standins import pagerduty, pagerduty_webhooks, slack, slack_clicks, webhook
+from services.demo.standins import (
+    alertmanager,
+    mail,
+    pagerduty,
+    pagerduty_webhooks,
+    slack,
+    slack_clicks,
+    webhook,
+)
+from services.demo.standins.alertmanager import AlertmanagerStandIn
 from services.demo.standins.faults import Fault, Trouble, Troubles
 from services.demo.standins.ledger import Ledger, Received
+from services.demo.standins.mail import MailStandIn
 from services.demo.standins.page import page
 from services.demo.standins.pagerduty import PagerDutyStandIn
 from services.demo.standins.slack import SlackStandIn
@@ -49,7 +59,9 @@ class StandIns:
         self.slack = SlackStandIn(ledger=self.ledger)
         self.pagerduty = PagerDutyStandIn(self.ledger)
         self.webhook = WebhookStandIn(self.ledger)
-        self.troubles = Troubles(self._app())
+        self.alertmanager = AlertmanagerStandIn(self.ledger)
+        self.mail = MailStandIn(self.ledger)
+        self.troubles = self.mail.troubles = Troubles(self._app())
 
     @property
     def url(self) -> str:
@@ -79,6 +91,14 @@ class StandIns:
                 "secret": self.secret,
                 "allow_private": True,
             },
+            "alertmanager": {"urls": [f"{self.url}/alertmanager"]},
+            "email": {
+                "server": "127.0.0.1",
+                "port": self.mail.port,
+                "security": "none",
+                "sender": "uproar <uproar@example.org>",
+                "to": [mail.ADDRESS],
+            },
         }
 
     @property
@@ -87,6 +107,7 @@ class StandIns:
         return f"{self.url}/slack/services/{slack.HOOK}"
 
     async def __aenter__(self) -> Self:
+        await self.mail.start()
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
         self.slack.clicks.address = f"127.0.0.1:{self._port}"
@@ -111,6 +132,7 @@ class StandIns:
         trace: TracebackType | None,
     ) -> None:
         await self.slack.clicks.close()
+        await self.mail.stop()
         self._server.should_exit = True
         with suppress(asyncio.CancelledError):
             await self._serving
@@ -120,11 +142,13 @@ class StandIns:
         app.include_router(slack.router(self.slack))
         app.include_router(pagerduty.router(self.pagerduty))
         app.include_router(webhook.router(self.webhook))
+        app.include_router(alertmanager.router(self.alertmanager))
 
         @app.get("/")
         async def look() -> HTMLResponse:
             events = [m for m in self.messages if m.service == "webhook"]
-            shown = page(list(self.slack.messages.values()), self.pagerduty.alerts, events)
+            letters = [m for m in self.messages if m.service in {"email", "alertmanager"}]
+            shown = page(list(self.slack.messages.values()), self.pagerduty.alerts, events, letters)
             return HTMLResponse(shown, headers={"Content-Security-Policy": _POLICY})
 
         @app.get("/messages")

@@ -1,6 +1,7 @@
 """``python -m services.demo.standins --port 0``: prints its address, then how to page it."""
 
 import asyncio
+import json
 import signal
 
 import click
@@ -33,7 +34,7 @@ def toml(standins: StandIns) -> str:
     for kind, options in standins.tables().items():
         lines += ["[[receiver]]", f'name = "local-{kind}"', f'type = "{kind}"']
         for name, value in options.items():
-            lines.append(f"{name} = true" if value is True else f'{name} = "{value}"')
+            lines.append(f"{name} = {json.dumps(value)}")  # JSON's values are TOML's
         lines.append("")
     return "\n".join(lines)
 

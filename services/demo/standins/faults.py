@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,7 +48,8 @@ class Trouble:
     A fault that some of the next requests meet.
 
     Attributes:
-        path: Only requests whose path begins so (``/slack``, ``/pagerduty``, ``/webhook``).
+        path: Only requests whose path begins so (``/slack``, ``/pagerduty``, ``/webhook``,
+            ``/alertmanager``; ``/email`` for letters).
         times: How many of them.
         error: Slack's word in an OK_FALSE.
         retry_after: Seconds, in a RATE_LIMITED; None leaves the header out.
@@ -73,7 +75,6 @@ class Troubles:
         if trouble is None:
             await self.app(scope, receive, send)
             return
-        self.met.append(trouble.fault)
         if trouble.fault in _TAKEN:
             await self.app(scope, receive, _nowhere)
         if trouble.fault is Fault.SILENT:
@@ -85,12 +86,18 @@ class Troubles:
             return
         await _answer(trouble, send)
 
-    def _next(self, path: str) -> Trouble | None:
+    def next(self, path: str, known: Collection[Fault]) -> Fault | None:
+        """Return the fault that waits for a path, if it is one of those that can happen now."""
+        trouble = self._next(path, known)
+        return trouble.fault if trouble else None
+
+    def _next(self, path: str, known: Collection[Fault] = frozenset(Fault)) -> Trouble | None:
         for trouble in self.waiting:
-            if path.startswith(trouble.path):
+            if path.startswith(trouble.path) and trouble.fault in known:
                 trouble.times -= 1
                 if trouble.times <= 0:
                     self.waiting.remove(trouble)
+                self.met.append(trouble.fault)
                 return trouble
         return None
 

@@ -13,9 +13,9 @@ class Received:
 
     Attributes:
         number: Its place, from 1.
-        service: ``slack``, ``pagerduty`` or ``webhook``.
+        service: ``slack``, ``pagerduty``, ``webhook``, ``email`` or ``alertmanager``.
         what: ``post``, ``update``, ``reply``; ``trigger``, ``acknowledge``, ``resolve``; the type of
-            a webhook event.
+            a webhook event; ``letter``, ``reply``; ``firing``, ``resolved``.
         text: Its first line, as a lock screen shows it.
         key: What ties the messages of one incident together: channel and ts, dedup_key, webhook-id.
         effect: What it did: ``new``, ``changed``, or ``dropped`` where it did nothing.

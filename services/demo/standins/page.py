@@ -21,6 +21,8 @@ h1{font-size:13px;color:#616061;text-transform:uppercase;letter-spacing:.06em;ma
 .message p{margin:6px 0}blockquote{margin:2px 0;padding-left:10px;border-left:4px solid #ddd}
 .note{color:#616061;font-size:13px}.reply{margin-left:18px;border-left:2px solid #ddd;
  padding-left:10px;font-size:14px}a{color:#1264a3}.mention{background:#fff0c0}
+.button{display:inline-block;border:1px solid #bbb;border-radius:6px;padding:4px 10px;margin:3px 4px 3px 0;
+ font-size:13px;font-weight:600}.primary{background:#007a5a;border-color:#007a5a;color:#fff}
 .tag{font-size:12px;border-radius:4px;padding:1px 6px;color:#fff;background:#616061}
 .critical,.triggered{background:#b3261e}.error{background:#c4570a}.warning{background:#8a6d00}
 .acknowledged{background:#1264a3}.resolved,.info{background:#2e7d32}
@@ -28,7 +30,12 @@ h1{font-size:13px;color:#616061;text-transform:uppercase;letter-spacing:.06em;ma
 
 
 def page(
-    messages: list[Posted], alerts: list[Alert], events: list[Received], *, refresh: bool = True
+    messages: list[Posted],
+    alerts: list[Alert],
+    events: list[Received],
+    others: list[Received] = [],  # noqa: B006 - only read
+    *,
+    refresh: bool = True,
 ) -> str:
     """Write the page: one phone a service that has something to show."""
     phones = []
@@ -42,6 +49,10 @@ def page(
     if events:
         shown = "".join(map(_event, reversed(events)))
         phones.append(f"<section class=phone><h1>Webhook</h1>{shown}</section>")
+    for service in ("email", "alertmanager"):
+        if found := [message for message in others if message.service == service]:
+            shown = "".join(map(_event, reversed(found)))
+            phones.append(f"<section class=phone><h1>{service.title()}</h1>{shown}</section>")
     again = "<meta http-equiv=refresh content=2>" if refresh else ""
     body = "".join(phones) or "<section class=phone><h1>Nothing received yet</h1></section>"
     return (
@@ -96,8 +107,18 @@ def _block(block: dict[str, Any]) -> str:
             return f"<p>{mrkdwn(block['text']['text'])}</p>"
         case "context":
             return "".join(f"<p class=note>{mrkdwn(e['text'])}</p>" for e in block["elements"])
+        case "actions":
+            return f"<p>{''.join(map(_element, block['elements']))}</p>"
         case _:
             return "<hr>"
+
+
+def _element(element: dict[str, Any]) -> str:
+    """Show a button or a menu; pressing it here does nothing."""
+    if element["type"] == "static_select":
+        return f"<span class=button>{escape(element['placeholder']['text'])} ▾</span> "
+    style = escape(str(element.get("style", "")))
+    return f"<span class='button {style}'>{escape(element['text']['text'])}</span> "
 
 
 def _alert(alert: Alert) -> str:

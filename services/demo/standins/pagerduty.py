@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.demo.standins.ledger import Ledger
-from services.demo.standins.pagerduty_webhooks import API_TOKEN, Subscription
+from services.demo.standins.pagerduty_webhooks import API_TOKEN, OURS, Subscription, agent
 
 ROUTING_KEY: Final = "0" * 31 + "1"
 MAX_EVENT: Final = 512_000
@@ -36,7 +36,7 @@ class Alert:
     state: AlertState = AlertState.TRIGGERED
     triggers: int = 1
     details: dict[str, Any] = field(default_factory=dict)
-    changed_by: str = "uproar"
+    changed_by: str = OURS
     changes: int = 0
 
 
@@ -96,7 +96,7 @@ class PagerDutyStandIn:
             effect = "changed"
             acknowledged = action == "acknowledge"
             self.move(
-                alert, AlertState.ACKNOWLEDGED if acknowledged else AlertState.RESOLVED, by="uproar"
+                alert, AlertState.ACKNOWLEDGED if acknowledged else AlertState.RESOLVED, by=OURS
             )
         body = {name: value for name, value in event.items() if name != "routing_key"}
         self.ledger.write("pagerduty", action, text=text, key=key, body=body, effect=effect)
@@ -141,7 +141,7 @@ def _incident(alert: Alert) -> dict[str, Any]:
         "status": alert.state.value,
         "title": alert.summary,
         "last_status_change_at": f"change {alert.changes}",
-        "last_status_change_by": {"type": "user_reference", "summary": alert.changed_by},
+        "last_status_change_by": agent(alert.changed_by),
     }
 
 

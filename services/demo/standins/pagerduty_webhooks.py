@@ -11,6 +11,8 @@ import httpx
 
 WEBHOOK_SECRET: Final = "standin-webhook-secret-000000000000"  # noqa: S105 - opens nothing
 API_TOKEN: Final = "standin-rest-key"  # noqa: S105
+OURS: Final = "uproar"
+"""Who changes an alert when an event of ours does."""
 _ANSWER_WITHIN: Final = 5.0
 _TRIES: Final = 20
 
@@ -69,7 +71,7 @@ def event(event_type: str, key: str, *, by: str, number: int = 1) -> bytes:
         "event_type": event_type,
         "resource_type": "incident",
         "occurred_at": "2026-03-02T12:00:00.000Z",
-        "agent": {"id": "PUSER", "type": "user_reference", "summary": by},
+        "agent": agent(by),
         "client": None,
         "data": {
             "id": "PINCIDENT",
@@ -79,6 +81,13 @@ def event(event_type: str, key: str, *, by: str, number: int = 1) -> bytes:
         },
     }
     return json.dumps({"event": said}).encode()
+
+
+def agent(by: str) -> dict[str, str]:
+    """Name who did it: a person, or the integration through which our own events come."""
+    if by == OURS:
+        return {"id": "PINTEG", "type": "inbound_integration_reference", "summary": "Events API V2"}
+    return {"id": "PUSER", "type": "user_reference", "summary": by}
 
 
 def signed(body: bytes, *, secret: str = WEBHOOK_SECRET) -> dict[str, str]:

@@ -31,6 +31,7 @@ def test_the_verbs_are_those_of_the_interface() -> None:
                 "init",
                 "keys",
                 "labels",
+                "privacy",
                 "replay",
                 "series",
                 "train",

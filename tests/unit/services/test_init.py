@@ -11,11 +11,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import init
 from services.alerter.settings import read
 from services.cli import cli
 from services.demo.standins import StandIns
-from services.init import Draft, main, write
+from services.init import Draft, main, receivers, write
 from uproar.errors import Malformed, Misconfigured
 from uproar.subject import Kind, watch_list
 
@@ -141,7 +140,10 @@ def test_a_folder_that_cannot_be_written_is_told() -> None:
 
 
 def test_the_local_receiver_is_the_stand_in(standins: StandIns) -> None:
-    assert (standins.token, standins.channel) == (init.STANDIN_TOKEN, init.STANDIN_CHANNEL)
+    assert (standins.token, standins.channel) == (
+        receivers.STANDIN_TOKEN,
+        receivers.STANDIN_CHANNEL,
+    )
     initialise(receiver="local", url=standins.url, no_try=False)
     (trial,) = standins.messages
     assert "uproar" in trial.text
@@ -169,3 +171,34 @@ def test_any_name_survives_the_file(name: str) -> None:
     document = tomllib.loads(write(draft, Path("secrets")))
     assert document["subject"][0]["name"] == name
     assert document["route"][0]["receivers"] == [name]
+
+
+def test_a_mail_server_is_asked_for_and_its_password_kept_apart() -> None:
+    written = initialise(
+        receiver="email",
+        server="smtp.acme.example:465",
+        sender="pr@acme.example",
+        to="a@acme.example, b@acme.example",
+        username="pr",
+        password="hunter2",
+    )
+    (receiver,) = written["receiver"]
+    assert (receiver["server"], receiver["port"]) == ("smtp.acme.example", 465)
+    assert receiver["security"] == "tls"
+    assert receiver["to"] == ["a@acme.example", "b@acme.example"]
+    assert "hunter2" not in Path("uproar.toml").read_text("utf-8")
+    assert Path(receiver["password_file"]).read_text("utf-8") == "hunter2"
+
+
+def test_alertmanager_may_have_several_instances() -> None:
+    written = initialise(receiver="alertmanager", url="http://am-0:9093 http://am-1:9093")
+    assert written["receiver"][0]["urls"] == ["http://am-0:9093", "http://am-1:9093"]
+
+
+def test_slack_gets_buttons_by_the_token_of_the_app() -> None:
+    written = initialise(
+        receiver="slack", token="xoxb-1", channel="C0123456789", app_token="xapp-1"
+    )
+    (receiver,) = written["receiver"]
+    assert Path(receiver["app_token_file"]).read_text("utf-8") == "xapp-1"
+    assert "signing_secret_file" not in receiver

@@ -6,11 +6,12 @@ from tests.build import NOON, a_backlash, a_subject
 from uproar.backlash import Event, Level
 from uproar.errors import Malformed
 from uproar.incident import Act, Incident, Transition, Verb, advance
-from uproar.notice import NoticeKind
+from uproar.notice import Language, NoticeKind
 from uproar.routing import (
     Receiver,
     ReceiverName,
     Route,
+    language_of,
     read_routes,
     receivers,
     route_of,
@@ -187,6 +188,13 @@ def test_pages_overtake_everything_and_canaries_nothing():
         "update",
         "canary",
     ]
+
+
+def test_a_receiver_is_told_in_its_own_language_or_the_subjects_or_english():
+    french, silent = Receiver(name="a", language=Language.FR), Receiver(name="b")
+    assert language_of(french, a_subject(language="en")) is Language.FR
+    assert language_of(silent, a_subject(language="fr")) is Language.FR
+    assert language_of(silent, a_subject()) is Language.EN
 
 
 MAIL, HOOK = (Receiver(name=ReceiverName(name)) for name in ("mail", "hook"))

@@ -4,7 +4,8 @@ import pytest
 
 from tests.build import a_subject
 from uproar.errors import Malformed
-from uproar.subject import DEFAULT_BUDGET, Kind, Subject, alarms_per_day, watch_list
+from uproar.notice import Language
+from uproar.subject import DEFAULT_BUDGET, TOLD_IN, Kind, Subject, alarms_per_day, watch_list
 
 
 def test_a_subject_needs_but_an_id_and_a_name():
@@ -111,3 +112,13 @@ def test_an_empty_document_watches_nobody():
 def test_a_wrong_watch_list_says_where_and_what(document, said):
     with pytest.raises(Malformed, match=said):
         watch_list(document)
+
+
+@pytest.mark.parametrize("language", ["de", "", "EN"])
+def test_people_are_told_in_a_language_that_there_is(language):
+    with pytest.raises(Malformed, match="use en or fr"):
+        a_subject(language=language)
+
+
+def test_the_languages_are_those_of_the_notices():
+    assert set(TOLD_IN) == set(Language)

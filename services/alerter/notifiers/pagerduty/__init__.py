@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent
+from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent, Unknown
 from services.alerter.notifier.callback import Nothing, Signed, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.pagerduty import news
 from uproar.backlash import Level
 from uproar.errors import Malformed
+from uproar.incident import State
 from uproar.notice import Notice, NoticeKind
 from uproar.notice.storm import storm
 from uproar.routing import ReceiverName
@@ -23,6 +24,7 @@ from uproar.routing import ReceiverName
 MAX_SUMMARY: Final = 1024
 KEY_LENGTH: Final = 32
 _SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
+_QUIET: Final = {State.SNOOZED, State.ACKNOWLEDGED}
 _ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
 
 log = structlog.get_logger(room="alerter/pagerduty")
@@ -84,6 +86,11 @@ class PagerDuty:
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
         key = dedup_key(delivery, self._surroundings.installation)
+        if delivery.kind is NoticeKind.TRIGGER and delivery.notice.before in _QUIET:
+            # An alert that somebody has acknowledged would take the trigger and wake nobody.
+            outcome = await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+            if not isinstance(outcome, Sent):
+                return Retry(outcome.reason) if isinstance(outcome, Unknown) else outcome
         if delivery.bundle_ref and delivery.bundle_done and delivery.kind in _ACTION:
             outcome = await self._enqueue(render(delivery, key=delivery.bundle_ref), key)
             if not isinstance(outcome, Sent):

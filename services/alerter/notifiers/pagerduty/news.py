@@ -21,6 +21,11 @@ class _Agent(msgspec.Struct):
     summary: str | None = None
     type: str = ""
 
+    @property
+    def automatic(self) -> bool:
+        """Whether it is an integration: our own events come back so, and are no act of a person."""
+        return self.type.endswith("integration_reference")
+
 
 class _Data(msgspec.Struct):
     incident_key: str | None = None
@@ -75,6 +80,8 @@ def read(body: bytes, *, installation: str) -> list[Told]:
     key = event.data.incident_key if event.data else None
     if verb is None or (place := incident_of(key, installation)) is None:
         return []
+    if event.agent and event.agent.automatic:
+        return []
     return [_told(event.id, place, verb, event.agent)]
 
 
@@ -94,9 +101,10 @@ def read_listing(body: bytes, *, installation: str) -> list[Told]:
     for incident in listing.incidents[:1]:
         place = incident_of(incident.incident_key, installation)
         verb = _STATES.get(incident.status)
-        if place is not None and verb is not None:
+        by = incident.last_status_change_by
+        if place is not None and verb is not None and not (by and by.automatic):
             name = f"rest:{incident.id}:{incident.status}:{incident.last_status_change_at}"
-            told.append(_told(name, place, verb, incident.last_status_change_by))
+            told.append(_told(name, place, verb, by))
     return told
 
 
@@ -116,4 +124,10 @@ def _told(name: str, place: tuple[IncidentId, int], verb: Verb, agent: _Agent | 
     who = agent.summary if agent and agent.summary else ""
     printable = " ".join("".join(c if c.isprintable() else " " for c in who).split())
     by = f"{printable[:MAX_NAME]} (PagerDuty)" if printable else "PagerDuty"
-    return Told(key=name, incident=incident, episode=episode, act=Act(verb=verb, by=by), echo=True)
+    return Told(
+        key=name,
+        incident=incident,
+        episode=episode,
+        act=Act(verb=verb, by=by, via="pagerduty"),
+        echo=True,
+    )

@@ -19,7 +19,7 @@ from services.alerter.notifiers.slack.blocks import BUNDLE, Message, bundle, ren
 from services.alerter.notifiers.slack.buttons import REPLIES, actions
 from services.alerter.notifiers.slack.socket_mode import SocketMode
 from uproar.errors import Malformed
-from uproar.notice import NoticeKind
+from uproar.notice import Language, NoticeKind
 from uproar.routing import ReceiverName
 
 _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{7,}")
@@ -140,7 +140,7 @@ class Slack:
         self._channel = options.channel or ""
         token = options.token.get_secret_value() if options.token else ""
         self._api = SlackApi(options.api_url, token, surroundings)
-        self._language = options.language
+        self._language = options.language or Language.EN
         self._users = frozenset(options.users)
         secrets = (options.signing_secret, options.previous_signing_secret)
         self._signing = [secret.get_secret_value() for secret in secrets if secret]
@@ -182,8 +182,7 @@ class Slack:
 
     def read(self, body: bytes) -> Sequence[Told]:
         """See :class:`services.alerter.notifier.callback.Listener`."""
-        now = self._surroundings.clock()
-        return interaction.read_form(body, users=self._users, now=now)
+        return interaction.read_form(body, self._reader())
 
     async def listen(self, take: Take) -> None:
         """See :class:`services.alerter.notifier.callback.Dialling`."""
@@ -192,14 +191,18 @@ class Slack:
 
         async def hear(payload: Any) -> None:
             try:
-                now = self._surroundings.clock()
-                told = interaction.read(payload, users=self._users, now=now)
+                told = interaction.read(payload, self._reader())
             except Malformed:
                 return
             for one in told:
                 await take(one)
 
         await self._socket.run(hear)
+
+    def _reader(self) -> interaction.Reader:
+        return interaction.Reader(
+            users=self._users, language=self._language, now=self._surroundings.clock()
+        )
 
     async def reply(self, told: Told, why: Nothing) -> None:
         """Say it to the person alone; the address is Slack's own, or nothing is sent."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -12,10 +13,27 @@ from services.alerter.notifier.callback import Signed, Told, any_fits, digests
 from services.alerter.notifiers.slack.buttons import PREFIX, meant
 from uproar.errors import Malformed
 from uproar.incident import IncidentId
+from uproar.notice import Language
 
 TOLERANCE_SECONDS: Final = 300
 MAX_NAME: Final = 80
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """
+    How presses are read.
+
+    Attributes:
+        users: Ids of those whose presses count; empty for everybody in the workspace.
+        language: In which the reason of a false alarm is written down.
+        now: Wall clock: a snooze begins at it.
+    """
+
+    users: frozenset[str]
+    language: Language
+    now: datetime
 
 
 class _User(msgspec.Struct):
@@ -65,26 +83,25 @@ def verifies(signed: Signed, secrets: Sequence[str], *, now: datetime) -> bool:
     return any_fits([signed.headers.get("x-slack-signature", "")], expected)
 
 
-def read_form(body: bytes, *, users: frozenset[str], now: datetime) -> list[Told]:
+def read_form(body: bytes, reader: Reader) -> list[Told]:
     """
     Read the body of a POST to /v1/slack/interactions.
 
     Args:
         body: A form with one field, ``payload``.
-        users: Ids of those whose clicks count; empty for everybody in the workspace.
-        now: Wall clock: a snooze begins at it.
+        reader: Who reads.
 
     Raises:
         Malformed: It is none.
     """
     try:
         form = parse_qs(body.decode("utf-8"), max_num_fields=20)
-        return read(msgspec.json.decode(form["payload"][0]), users=users, now=now)
+        return read(msgspec.json.decode(form["payload"][0]), reader)
     except (KeyError, ValueError, RecursionError) as error:
         raise Malformed("no interaction of Slack's") from error
 
 
-def read(payload: Any, *, users: frozenset[str], now: datetime) -> list[Told]:
+def read(payload: Any, reader: Reader) -> list[Told]:
     """Read a payload, of a form or of Socket Mode; nothing where no button of ours was pressed."""
     try:
         said = msgspec.convert(payload, _Payload)
@@ -92,16 +109,17 @@ def read(payload: Any, *, users: frozenset[str], now: datetime) -> list[Told]:
         raise Malformed("no interaction of Slack's") from error
     if said.type != "block_actions" or said.user is None:
         return []
-    if users and said.user.id not in users:
+    if reader.users and said.user.id not in reader.users:
         return []
     ours = [action for action in said.actions if action.action_id.startswith(PREFIX)]
-    told = [_told(said, said.user, action, now) for action in ours]
+    told = [_told(said, said.user, action, reader) for action in ours]
     return [one for one in told if one is not None]
 
 
-def _told(said: _Payload, user: _User, action: _Action, now: datetime) -> Told | None:
+def _told(said: _Payload, user: _User, action: _Action, reader: Reader) -> Told | None:
     value = action.selected_option.value if action.selected_option else action.value
-    understood = meant(action.action_id, value, by=f"{_name(user)} (Slack)", now=now)
+    by = f"{_name(user)} (Slack)"
+    understood = meant(action.action_id, value, by=by, language=reader.language, now=reader.now)
     if understood is None:
         return None
     incident, episode, act = understood

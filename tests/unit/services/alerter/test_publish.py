@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaConnectionError
 from services.alerter import publish
 from services.alerter.publish import Publisher
 from services.alerter.settings import AlerterSettings
-from services.alerter.store import subjects
+from services.alerter.store import erasure, subjects
 from services.alerter.store.database import Database
 from tests.build import NOON, a_subject
-from uproar.topics import SUBJECTS
+from uproar.topics import DELETIONS, SUBJECTS
 
 
 class Broker:
@@ -19,6 +19,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, str | None]] = []
+        self.gone: list[tuple[str, str | None]] = []
         self.down = False
         self.connections = 0
 
@@ -40,8 +41,11 @@ class Broker:
     async def stop(self) -> None:
         pass
 
-    async def send_and_wait(self, topic, *, value, key, partition):
+    async def send_and_wait(self, topic, *, value, key, partition=None):
         self.ask()
+        if topic == DELETIONS.name:
+            self.gone.append((key.decode(), DELETIONS.codec.decode(value).author))
+            return SimpleNamespace(offset=len(self.gone) - 1)
         assert (topic, partition) == (SUBJECTS.name, 0)
         name = None if value is None else SUBJECTS.codec.decode(value).name
         self.log.append((key.decode(), name))
@@ -66,7 +70,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 @pytest.fixture
 async def publisher(database: Database, broker: Broker):
     stop = asyncio.Event()
-    publisher = Publisher(AlerterSettings.load(), database)
+    publisher = Publisher(AlerterSettings.load(), database, lambda: NOON)
     running = asyncio.create_task(publisher.run(stop))
     yield publisher
     stop.set()
@@ -119,7 +123,7 @@ async def test_a_broker_that_is_away_at_the_start_gets_the_list_when_it_comes(
     broker.down = True
     await written(database, a_subject("a"))
     stop = asyncio.Event()
-    publisher = Publisher(AlerterSettings.load(), database)
+    publisher = Publisher(AlerterSettings.load(), database, lambda: NOON)
     running = asyncio.create_task(publisher.run(stop))
     await eventually(lambda: "gone" in publisher.problem)
 
@@ -161,8 +165,30 @@ async def test_a_deleted_subject_is_deleted_on_a_new_broker_too(database: Databa
     async with database.writing() as transaction:
         await subjects.delete(transaction, "a", now=NOON)
     stop = asyncio.Event()
-    running = asyncio.create_task(Publisher(AlerterSettings.load(), database).run(stop))
+    running = asyncio.create_task(
+        Publisher(AlerterSettings.load(), database, lambda: NOON).run(stop)
+    )
 
     await eventually(lambda: broker.log == [("a", None), ("b", "B")])
     stop.set()
     await running
+
+
+async def test_an_erasure_reaches_the_topic_once_and_after_an_outage(
+    database: Database, broker: Broker
+):
+    async with database.writing() as transaction:
+        await erasure.erase(transaction, ["a_1"], None, now=NOON)
+    broker.down = True
+    stop = asyncio.Event()
+    publisher = Publisher(AlerterSettings.load(), database, lambda: NOON)
+    running = asyncio.create_task(publisher.run(stop))
+    await eventually(lambda: "gone" in publisher.problem)
+    broker.down = False
+    await eventually(lambda: broker.gone)
+    async with database.writing() as transaction:
+        await erasure.erase(transaction, ["a_2"], None, now=NOON)
+    await eventually(lambda: len(broker.gone) > 1)
+    stop.set()
+    await running
+    assert broker.gone == [("a_1", "a_1"), ("a_2", "a_2")]

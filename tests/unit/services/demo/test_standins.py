@@ -411,6 +411,8 @@ def test_the_receivers_can_be_pasted_into_the_configuration():
         ("local-slack", "slack"),
         ("local-pagerduty", "pagerduty"),
         ("local-webhook", "webhook"),
+        ("local-alertmanager", "alertmanager"),
+        ("local-email", "email"),
     ]
     assert document["receiver"][0]["api_url"] == "http://127.0.0.1:8090/slack/api"
 

@@ -25,6 +25,7 @@ ADA = {
     "budget": "2/week",
     "route": "people",
     "purpose": "she asked for it",
+    "language": "fr",
 }
 
 

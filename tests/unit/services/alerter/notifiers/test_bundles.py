@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from services.alerter.notifiers.email import Email
+from services.alerter.notifiers.email.letter import write
 from services.alerter.notifiers.pagerduty import PagerDuty
 from services.alerter.notifiers.pagerduty import render as event
 from services.alerter.notifiers.slack import Slack
 from services.alerter.notifiers.slack.blocks import bundle
 from services.demo.standins.pagerduty import ROUTING_KEY, wrong
 from services.demo.standins.slack_limits import content
+from tests.build import NOON
 from tests.outbox import a_delivery, a_notice
 from uproar.incident import IncidentId
 from uproar.notice import Language
@@ -54,3 +57,15 @@ def test_pagerduty_takes_an_event_that_names_as_many_incidents_as_it_may():
     named = [one["incident"] for one in sent["payload"]["custom_details"]["incidents"]]
     assert sorted(named) == sorted(one.incident for one in many)
     assert len(json.dumps(sent)) < 512_000
+
+
+def test_a_letter_names_every_incident_and_escapes_what_it_quotes():
+    many = notices(Email.pace.bundle, name="<b>Brand</b>")
+    delivery = a_delivery(notice=many[0], bundle=many[1:])
+    letter, _ = write(delivery, sender="u <u@example.org>", to=["d@example.org"], now=NOON)
+    assert str(len(many)) in letter["Subject"]
+    for kind in ("plain", "html"):
+        said = letter.get_body((kind,)).get_content()
+        assert all(one.link in said for one in many)
+    assert "<b>Brand" not in said
+    assert len(letter.as_bytes()) < 200_000

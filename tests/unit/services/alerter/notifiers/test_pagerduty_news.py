@@ -3,7 +3,7 @@ import json
 import pytest
 
 from services.alerter.notifiers.pagerduty import news
-from services.demo.standins.pagerduty_webhooks import event
+from services.demo.standins.pagerduty_webhooks import OURS, agent, event
 from uproar.errors import Malformed
 from uproar.incident import Verb
 
@@ -53,3 +53,10 @@ def test_only_the_newest_incident_of_a_key_says_how_it_stands():
 def test_what_is_no_listing_is_malformed(body):
     with pytest.raises(Malformed):
         news.read_listing(body, installation="i1")
+
+
+def test_our_own_events_that_come_back_are_nobodys_act():
+    assert news.read(event("incident.resolved", KEY, by=OURS), installation="i1") == []
+    body = json.loads(listing("resolved"))
+    body["incidents"][0]["last_status_change_by"] = agent(OURS)
+    assert news.read_listing(json.dumps(body).encode(), installation="i1") == []

@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.alerter.notifier import Refused, Retry, Sent, Unknown
+from services.alerter.notifier.callback import Nothing, Signed
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifier.options import read_options
 from services.alerter.notifiers.slack import Slack, SlackOptions
@@ -12,6 +13,7 @@ from services.alerter.settings import ReceiverTable
 from services.demo.standins import slack as standin
 from services.demo.standins.ledger import Ledger
 from services.demo.standins.slack import CHANNEL, HOOK, TOKEN, SlackStandIn
+from services.demo.standins.slack_clicks import signed
 from tests.build import NOON
 from tests.outbox import a_delivery, a_notice
 from uproar.errors import Misconfigured
@@ -384,3 +386,68 @@ def test_wrong_options_are_told(given, reason):
 def test_a_token_is_shown_to_nobody():
     assert TOKEN not in repr(options(**BOT))
     assert HOOK not in repr(options(**HOOK_URL))
+
+
+# ------------------------------------------------------------------------------- the way back
+
+
+def pressed(user: str = "U1", **given) -> dict:
+    action = {"action_id": "uproar_acknowledge", "value": "1:e_1", "action_ts": "1.0"}
+    return {
+        "type": "block_actions",
+        "user": {"id": user, "name": "anna"},
+        "actions": [action],
+    } | given
+
+
+def test_only_those_who_are_named_may_press_where_some_are_named():
+    slack = Workspace().notifier(**BOT, signing_secret="s", users=["U1"])
+    read = lambda payload: slack.read(signed(payload, now=NOON, secret="s")[0])
+    assert [told.act.by for told in read(pressed())] == ["anna (Slack)"]
+    assert read(pressed(user="U2")) == []
+
+
+def test_without_a_way_back_there_are_no_buttons_and_nothing_is_trusted():
+    slack = Workspace().notifier()
+    body, headers = signed(pressed(), now=NOON, secret="")
+    lower = {name.lower(): value for name, value in headers.items()}
+    assert not slack.verifies(Signed(headers=lower, body=body), now=NOON)
+    assert slack.problem is None
+
+
+async def test_the_buttons_follow_where_the_incident_stands():
+    workspace = Workspace()
+    slack = workspace.notifier(**BOT, signing_secret="s")
+    first = await slack.notify(a_delivery())
+    (message,) = workspace.slack.top_level()
+    assert message.blocks[-1]["type"] == "actions"
+    over = a_notice(state=State.RESOLVED)
+    await slack.notify(
+        a_delivery(
+            id="01J0B", sequence=2, kind=NoticeKind.RESOLVE, notice=over, parent_ref=first.ref
+        )
+    )
+    assert all(block["type"] != "actions" for block in message.blocks)
+
+
+@pytest.mark.parametrize(
+    "address", [None, "", "http://169.254.169.254/x", "https://evil.example/", "file:///etc/passwd"]
+)
+async def test_a_person_is_answered_at_slacks_own_address_only(address):
+    workspace = Workspace()
+    slack = workspace.notifier(**BOT, signing_secret="s")
+    (told,) = slack.read(signed(pressed(response_url=address), now=NOON, secret="s")[0])
+    await slack.reply(told, Nothing.LATE)
+    assert workspace.calls == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"app_token": "xoxb-1"}, "xapp-"),
+        ({"signing_secret": "s"}, "no buttons"),
+    ],
+)
+def test_a_way_back_that_cannot_be_is_refused(given, reason):
+    with pytest.raises(Misconfigured, match=reason):
+        options(**(HOOK_URL if "signing_secret" in given else BOT), **given)

@@ -14,7 +14,9 @@ from uproar.routing import Receiver, ReceiverName
 
 
 def tables(**changes) -> list[ReceiverTable]:
-    given = StandIns(port=1).tables()
+    standins = StandIns(port=1)
+    standins.mail.port = 1
+    given = standins.tables()
     return [
         ReceiverTable(name=f"my-{kind}", type=kind, options=options | changes)
         for kind, options in given.items()
@@ -28,7 +30,7 @@ async def surroundings():
 
 
 def test_every_notifier_is_named_after_its_type():
-    assert set(NOTIFIERS) == {"slack", "pagerduty", "webhook"}
+    assert set(NOTIFIERS) == {"slack", "pagerduty", "email", "alertmanager", "webhook"}
     assert all(notifier.type == name for name, notifier in NOTIFIERS.items())
 
 
@@ -48,7 +50,10 @@ async def test_all_that_is_wrong_is_told_at_once(surroundings):
     with pytest.raises(Misconfigured) as caught:
         build(wrong, surroundings)
     first, second = str(caught.value).split("\n")
-    assert first == "receiver 'a': type 'fax' is none of slack, pagerduty, webhook"
+    assert (
+        first
+        == "receiver 'a': type 'fax' is none of slack, pagerduty, email, alertmanager, webhook"
+    )
     assert second.startswith("receiver 'b': routing_key: ")
 
 
@@ -58,6 +63,8 @@ def test_routing_learns_what_each_receiver_may_hear():
         "my-slack": False,
         "my-pagerduty": True,
         "my-webhook": False,
+        "my-alertmanager": False,
+        "my-email": False,
     }
     assert all(r.language is Language.FR and r.canary for r in made.values())
     with pytest.raises(Misconfigured, match="none of slack"):

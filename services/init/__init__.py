@@ -1,81 +1,21 @@
 """Init: `uproar init`: a few questions, an uproar.toml, a receiver that was tried. It starts nothing."""
 
 import asyncio
-import base64
 import json
 import os
 import re
-import secrets
 import tomllib
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from services.init.answers import Answers, Draft, parts
+from services.init.receivers import STANDIN_TOKEN, ask_receiver
 from services.process import Settings
 from uproar.errors import Malformed, Misconfigured
 from uproar.subject import Kind, watch_list
-
-STANDIN_URL = "http://127.0.0.1:8090"
-STANDIN_TOKEN, STANDIN_CHANNEL = "xoxb-standin-0000000000", "C0STANDIN01"  # they open nothing
-RECEIVERS = {
-    "slack": "Slack, with a bot token: one message an incident, kept up to date",
-    "slack-webhook": "Slack, with an incoming webhook: it can only post",
-    "pagerduty": "PagerDuty, Events API v2",
-    "webhook": "any HTTPS endpoint, signed (Standard Webhooks)",
-    "local": "a stand-in of Slack on this machine, to try uproar without an account",
-}
-
-
-@dataclass(slots=True, kw_only=True)
-class Answers:
-    """What was said, by options or by a person; None was not said."""
-
-    name: str | None = None
-    kind: str | None = None
-    purpose: str | None = None
-    aliases: tuple[str, ...] = ()
-    handles: tuple[str, ...] = ()
-    own_accounts: tuple[str, ...] = ()
-    languages: str | None = None
-    receiver: str | None = None
-    url: str | None = None
-    token: str | None = None
-    channel: str | None = None
-    routing_key: str | None = None
-    secret: str | None = None
-    yes: bool = False
-
-    def ask(self, field_name: str, question: str, default: str | None = None) -> str:
-        """
-        Return an answer; ask for it if nothing was said and there is somebody to ask.
-
-        Raises:
-            Malformed: It is needed, and nobody can be asked.
-        """
-        answer: str | None = getattr(self, field_name)
-        if answer is None:
-            if self.yes:
-                answer = default
-            else:
-                hidden = field_name in {"token", "routing_key"}
-                answer = click.prompt(question, default=default, hide_input=hidden, err=True)
-        if answer is None:
-            raise Malformed(f"--{field_name.replace('_', '-')} is needed: {question}")
-        answer = answer.strip()
-        setattr(self, field_name, answer)
-        return answer
-
-
-@dataclass(slots=True)
-class Draft:
-    """The tables of uproar.toml, and the secrets that go into files of their own."""
-
-    subject: dict[str, Any] = field(default_factory=dict)
-    receiver: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
 
 
 def main(*, config: Path, force: bool, no_try: bool, **given: Any) -> None:
@@ -91,7 +31,7 @@ def main(*, config: Path, force: bool, no_try: bool, **given: Any) -> None:
     answers = Answers(**{key: value for key, value in given.items() if value is not None})
     draft = Draft()
     _ask_whom(answers, draft)
-    _ask_receiver(answers, draft)
+    ask_receiver(answers, draft)
     folder = Settings.load().data_dir.absolute() / "secrets"
     text = write(draft, folder)
     watch_list(tomllib.loads(text))
@@ -102,7 +42,7 @@ def main(*, config: Path, force: bool, no_try: bool, **given: Any) -> None:
     if no_try:
         _check(config)
     else:
-        click.echo(asyncio.run(_try(config, visible=draft.receiver["type"] == "slack")))
+        click.echo(asyncio.run(_try(config, visible=draft.receiver["type"] in {"slack", "email"})))
     click.echo(f"next: {_command(config)}")
 
 
@@ -126,55 +66,18 @@ def _ask_whom(answers: Answers, draft: Draft) -> None:
         line = click.prompt(
             "Accounts people mention (@one, @two; may be empty)", default="", err=True
         )
-        handles = _parts(line)
+        handles = parts(line)
     subject["handles"] = handles
     subject["own_accounts"] = list(answers.own_accounts) or handles
-    subject["languages"] = _parts(
+    subject["languages"] = parts(
         answers.ask("languages", "Languages to watch (en, fr; empty for all)", "")
     )
     draft.subject = {key: value for key, value in subject.items() if value or value == ""}
 
 
-def _ask_receiver(answers: Answers, draft: Draft) -> None:
-    if answers.receiver is None and not answers.yes:
-        for name, what in RECEIVERS.items():
-            click.echo(f"  {name:<14} {what}", err=True)
-    kind = answers.ask("receiver", "Who is paged?", "local")
-    match kind:
-        case "slack":
-            receiver = {"name": "slack", "type": "slack"}
-            draft.secrets["token"] = answers.ask("token", "Bot token (xoxb-..., scope chat:write)")
-            receiver["channel"] = answers.ask("channel", "Channel id (C...)")
-        case "slack-webhook":
-            receiver = {"name": "slack", "type": "slack"}
-            draft.secrets["webhook_url"] = answers.ask("url", "Address of the incoming webhook")
-        case "pagerduty":
-            receiver = {"name": "pagerduty", "type": "pagerduty"}
-            draft.secrets["routing_key"] = answers.ask("routing_key", "Integration key")
-        case "webhook":
-            receiver = {"name": "webhook", "type": "webhook"}
-            receiver["url"] = answers.ask("url", "Address (https://...)")
-            draft.secrets["secret"] = answers.secret or _signing_key()
-        case "local":
-            url = answers.ask("url", "Address of the stand-in", STANDIN_URL).rstrip("/")
-            receiver = {"name": "local", "type": "slack", "token": STANDIN_TOKEN}
-            receiver |= {"channel": STANDIN_CHANNEL, "api_url": f"{url}/slack/api"}
-        case _:
-            raise Malformed(f"--receiver {kind!r}: use one of {', '.join(RECEIVERS)}")
-    draft.receiver = receiver
-
-
-def _parts(line: str) -> list[str]:
-    return [part for part in re.split(r"[,\s]+", line) if part]
-
-
 def _slug(name: str) -> str:
     slug = re.sub(r"[^\w.]+", "-", name.casefold().lstrip("@#")).strip("-_.")[:100]
     return slug or "subject"
-
-
-def _signing_key() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 # --------------------------------------------------------------------------------------- the file
@@ -231,7 +134,7 @@ def _line(key: str, value: object) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, bool):
+    if isinstance(value, bool | int):
         return str(value).lower()
     text = "".join(c for c in str(value) if c.isprintable())
     return json.dumps(text, ensure_ascii=False)  # JSON's strings are TOML's

@@ -1,0 +1,197 @@
+"""Erasure: posts and accounts that were taken back, blanked wherever they stand, and told to all."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+
+from services.alerter.store import deletions, deliveries
+from services.alerter.store.database import SQLITE, Transaction, insert_into
+from services.alerter.store.tables import (
+    ANSWERS,
+    AUDIT,
+    DELIVERIES,
+    ERASURES,
+    EVIDENCE,
+    TRANSITIONS,
+)
+from uproar.post import Deletion, PostId
+
+ERASED: Final = "[erased]"
+_AUTHOR: Final = "author:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One place at which something of an author stands."""
+
+    incident: str
+    what: str
+    id: str
+    at: datetime
+    text: str
+
+
+async def forget(transaction: Transaction, gone: Sequence[Deletion], *, now: datetime) -> set[str]:
+    """
+    Blank what was taken back in evidence, in what was sent or waits to be sent, and in answers kept.
+
+    Returns:
+        The incidents in which something was blanked.
+    """
+    touched = await deletions.remember(transaction, gone, now=now)
+    for incident, posts in touched.items():
+        await deliveries.redact(transaction, incident, posts)
+    posts = {post for blanked in touched.values() for post in blanked}
+    await _forget_answers(transaction, posts)
+    return set(touched)
+
+
+async def networks(transaction: Transaction) -> set[str]:
+    """Return the networks of which posts are kept: the first half of their ids."""
+    post = EVIDENCE.c.post
+    if transaction.dialect.name == SQLITE:
+        network = func.substr(post, 1, func.instr(post, ":") - 1)
+    else:
+        network = func.split_part(post, ":", 1)
+    return set(await transaction.scalars(select(network).distinct()))
+
+
+async def find(
+    transaction: Transaction, authors: Collection[str], account: str | None
+) -> list[Stored]:
+    """
+    Return what stands of an author: posts cited, deliveries that quote them, notes that name them.
+
+    Args:
+        transaction: Reads.
+        authors: Pseudonyms, one for each key and network.
+        account: The name of the account as people write it, for the notes; None: only pseudonyms.
+    """
+    cited = select(EVIDENCE).where(EVIDENCE.c.author.in_(authors)).order_by(EVIDENCE.c.created_at)
+    found = [
+        Stored(incident=r.incident, what="post", id=r.post, at=r.created_at, text=r.text)
+        for r in await transaction.execute(cited)
+    ]
+    posts: dict[str, set[str]] = {}
+    for one in found:
+        posts.setdefault(one.incident, set()).add(one.id)
+    told = select(
+        DELIVERIES.c.id, DELIVERIES.c.incident, DELIVERIES.c.created_at, DELIVERIES.c.payload
+    )
+    for row in await transaction.execute(told.where(DELIVERIES.c.incident.in_(posts))):
+        found += [
+            Stored(
+                incident=row.incident,
+                what="message",
+                id=row.id,
+                at=row.created_at,
+                text=quote["text"],
+            )
+            for quote in row.payload["quotes"]
+            if quote["post"] in posts[row.incident]
+        ]
+    return found + await _notes(transaction, account)
+
+
+async def erase(
+    transaction: Transaction, authors: Collection[str], account: str | None, *, now: datetime
+) -> set[str]:
+    """
+    Erase an author here, and put the tombstones down that tell everybody else.
+
+    Returns:
+        The incidents in which something was blanked.
+    """
+    gone = [Deletion(author=author, at=now) for author in sorted(authors)]
+    touched = await forget(transaction, gone, now=now)
+    for deletion in gone:
+        row = {"what": f"{_AUTHOR}{deletion.author}", "asked_at": now, "published_at": None}
+        statement = insert_into(transaction, ERASURES).values(**row)
+        again = statement.on_conflict_do_update(index_elements=["what"], set_=row)
+        await transaction.execute(again)
+    for note in await _notes(transaction, account):
+        await transaction.execute(
+            update(TRANSITIONS)
+            .where(TRANSITIONS.c.incident == note.incident, TRANSITIONS.c.sequence == int(note.id))
+            .values(summary=_named(account).sub(ERASED, note.text))
+        )
+        touched.add(note.incident)
+    await _forget_audit(transaction, touched, account)
+    if account:
+        await transaction.execute(
+            delete(ANSWERS).where(ANSWERS.c.body.icontains(account, autoescape=True))
+        )
+    return touched
+
+
+async def untold(transaction: Transaction) -> list[Deletion]:
+    """Return the tombstones that the topic does not have yet."""
+    query = select(ERASURES).where(ERASURES.c.published_at.is_(None)).order_by(ERASURES.c.asked_at)
+    return [_deletion(row.what, row.asked_at) for row in await transaction.execute(query)]
+
+
+async def mark_told(transaction: Transaction, deletion: Deletion, *, now: datetime) -> None:
+    """Note that the topic has a tombstone."""
+    name = f"{_AUTHOR}{deletion.author}" if deletion.id is None else f"post:{deletion.id}"
+    await transaction.execute(
+        update(ERASURES).where(ERASURES.c.what == name).values(published_at=now)
+    )
+
+
+def _deletion(what: str, at: datetime) -> Deletion:
+    kind, _, name = what.partition(":")
+    if kind == "post":
+        return Deletion(id=PostId(name), at=at)
+    return Deletion(author=name, at=at)
+
+
+async def _notes(transaction: Transaction, account: str | None) -> list[Stored]:
+    """Return what people wrote into timelines that names the account as a whole word."""
+    if not account:
+        return []
+    query = select(TRANSITIONS).where(
+        TRANSITIONS.c.backlash.is_(None),
+        TRANSITIONS.c.summary.icontains(account, autoescape=True),
+    )
+    return [
+        Stored(
+            incident=row.incident, what="note", id=str(row.sequence), at=row.at, text=row.summary
+        )
+        for row in await transaction.execute(query.order_by(TRANSITIONS.c.at))
+        if _named(account).search(row.summary)
+    ]
+
+
+def _named(account: str | None) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)@?{re.escape(account or '')}(?!\w)", re.IGNORECASE)
+
+
+async def _forget_audit(
+    transaction: Transaction, incidents: Collection[str], account: str | None
+) -> None:
+    """Blank the name in what the audit says of these incidents: a note stands there too."""
+    if not account:
+        return
+    query = select(AUDIT.c.id, AUDIT.c.detail).where(AUDIT.c.target.in_(incidents))
+    for row in (await transaction.execute(query)).all():
+        blank = {
+            name: _named(account).sub(ERASED, said) if isinstance(said, str) else said
+            for name, said in row.detail.items()
+        }
+        if blank != row.detail:
+            await transaction.execute(
+                update(AUDIT).where(AUDIT.c.id == row.id).values(detail=blank)
+            )
+
+
+async def _forget_answers(transaction: Transaction, posts: Collection[str]) -> None:
+    """Forget what was answered under an Idempotency-Key, where it names one of the posts."""
+    mentions: list[ColumnElement[bool]] = [
+        ANSWERS.c.body.contains(post, autoescape=True) for post in sorted(posts)[:200]
+    ]
+    if mentions:
+        await transaction.execute(delete(ANSWERS).where(or_(*mentions)))
