@@ -358,20 +358,30 @@ def evaluate_classifier(
     show_default=True,
     help="Choose settings on one half of brands and time, report on the other.",
 )
+@click.option("--only", multiple=True, help="One part, for example budget. Repeatable.")
 def evaluate_detector(
-    *, data: Path, as_json: bool, plots: Path | None, quick: bool, part: str
+    *,
+    data: Path,
+    as_json: bool,
+    plots: Path | None,
+    quick: bool,
+    part: str,
+    only: tuple[str, ...],
 ) -> None:
     """
     Measure detection: simulated years, recombined crises, dated replays, beside simple rivals.
 
     \b
     Examples:
-      uproar evaluate detector --data research --quick --part tune
+      uproar evaluate detector --data research --quick --part tune --only budget --only crises
       uproar evaluate detector --data research --plots pictures --json > figures.json
     """
+    from services.backtest.evaluate.evaluation import PARTS
     from services.backtest.evaluate.run import main as run
 
-    run(data=data, as_json=as_json, plots=plots, quick=quick, part=part)
+    if unknown := set(only) - set(PARTS):
+        raise click.UsageError(f"--only {', '.join(unknown)}: one of {', '.join(PARTS)}")
+    run(data=data, as_json=as_json, plots=plots, quick=quick, part=part, only=only)
 
 
 @cli.command()

@@ -11,7 +11,7 @@ from rich.console import Console
 from services.backtest.evaluate import budget, fit, nab, pictures, replays, speed
 from services.backtest.evaluate.background import Brand
 from services.backtest.evaluate.brands import Part, tempers
-from services.backtest.evaluate.evaluation import Evaluation
+from services.backtest.evaluate.evaluation import PARTS, Evaluation
 from services.backtest.evaluate.pictures import Album
 from services.backtest.evaluate.recordings import streams, tickers
 from services.backtest.evaluate.size import QUICK
@@ -91,17 +91,15 @@ def test_a_small_evaluation_measures_and_draws_everything(tmp_path, monkeypatch)
         posts=300,
     )
     evaluation = Evaluation(DATA, Part.TUNE, size, Console(stderr=True))
-    monkeypatch.setattr(evaluation, "dated", lambda _: None)
-    monkeypatch.setattr(evaluation, "real", lambda: None)
     monkeypatch.setattr(speed, "LANES", 1000)
     monkeypatch.setattr(pictures, "REPLICATES", 2)
     album = Album(tmp_path / "pictures")
-    evaluation.everything(album)
+    evaluation.measure(set(PARTS) - {"replays", "real"}, album)
     assert [path.stem for path in album.drawn] == [
         "backgrounds",
         "budgets",
-        "delays",
         "sizes",
+        "delays",
         "curves",
     ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in album.drawn)
@@ -116,12 +114,14 @@ def test_a_folder_without_the_data_is_refused(tmp_path, capsys):
     assert "no folder volumes and replays in it" in capsys.readouterr().err
 
 
-def test_json_is_a_list_of_named_values(tmp_path, monkeypatch, capfdbinary):
-    def everything(evaluation, album=None):
-        evaluation.nab()
-
-    monkeypatch.setattr(Evaluation, "everything", everything)
-    assert run(["evaluate", "detector", "--data", str(DATA), "--json", "--quick"]) == 0
+def test_json_is_a_list_of_named_values(capfdbinary):
+    asked = ["evaluate", "detector", "--data", str(DATA), "--json", "--quick", "--only", "series"]
+    assert run(asked) == 0
     rows = json.loads(capfdbinary.readouterr().out)
     assert len(rows) > 5
     assert all(set(row) == {"name", "value", "low", "high", "n"} for row in rows)
+
+
+def test_a_part_that_is_none_is_refused(capsys):
+    assert run(["evaluate", "detector", "--data", str(DATA), "--only", "magic"]) == 2
+    assert "--only magic: one of series, replays" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Evaluation: one run of the yardstick, part by part; what was measured, and what is to be said."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +41,8 @@ from uproar.subject import alarms_per_day
 if TYPE_CHECKING:  # it needs uproar[plots]
     from services.backtest.evaluate.pictures import Album
 
+PARTS: Final = ("series", "replays", "staged", "real", "budget", "crises", "rivals", "speed")
+"""What is measured, in this order; ``rivals`` holds ours beside them, with operating curves."""
 _REAL: Final = {Part.TUNE: ("KO", "CRM"), Part.REPORT: ("AAPL", "FB", "UPS")}
 
 
@@ -69,27 +71,31 @@ class Evaluation:
         self.measures: list[Measure] = []
         self.notes: list[str] = []
 
-    def everything(self, album: "Album | None" = None) -> None:
-        """Measure all parts, and draw them."""
-        self.nab()
-        book = self._book()
-        self.dated(book)
-        self.staged(book)
-        self.real()
-        years, crises = self.years(), self.crises()
-        self.measures += precision.measures(years, MONTHLY, crises.recombined, crises.incidents)
-        compared = self.rivals(years, crises)
-        self.measures += speed.measures(self.size.posts)
-        if self.size.curve:
-            curve, points = operating.curve(self.part, self.size, curves(self.data), self._bar)
-            compared.curves.insert(0, curve)
-            self.measures += points
+    def measure(self, parts: Collection[str] = PARTS, album: "Album | None" = None) -> None:
+        """Measure parts, and draw them; a comparison needs years and crises, and brings them."""
+        if "series" in parts:
+            self.nab()
+        if {"replays", "staged"} & set(parts):
+            book = self._book()
+            if "replays" in parts:
+                self.dated(book)
+            if "staged" in parts:
+                self.staged(book)
+        if "real" in parts:
+            self.real()
+        compares = "rivals" in parts
+        years = self.years() if compares or "budget" in parts else None
+        crises = self.crises() if compares or "crises" in parts else None
+        if "speed" in parts:
+            self.measures += speed.measures(self.size.posts)
         if album is not None:
             album.backgrounds([*tickers(self.data), *(s.recording for s in streams(self.data))])
-            album.budgets(years)
-            album.delays(crises.recombined, compared.delays)
-            album.sizes(crises.recombined, crises.incidents)
-            album.curves(compared.curves)
+            if years is not None:
+                album.budgets(years)
+            if crises is not None:
+                album.sizes(crises.recombined, crises.incidents)
+        if compares and years is not None and crises is not None:
+            self.rivals(years, crises, album)
 
     def nab(self) -> None:
         """Run the volume detector over NAB's series."""
@@ -207,15 +213,21 @@ class Evaluation:
         self.measures += generated.measures(hard, [generated.paged(c, found) for c in hard])
         return Crises(outcome, searched, laid, hard, found)
 
-    def rivals(self, years: budget.Years, crises: Crises) -> compare.Compared:
-        """Run the rivals over the same crises."""
-        rng = np.random.default_rng(self.part.seed + 30)
-        compared = compare.compare(years, crises.outcome, crises.recombined, rng)
+    def rivals(self, years: budget.Years, crises: Crises, album: "Album | None" = None) -> None:
+        """Run the rivals over the same crises, and ourselves under further budgets."""
+        rng, cases = np.random.default_rng(self.part.seed + 30), crises.recombined
+        self.measures += precision.measures(years, MONTHLY, cases, crises.incidents)
+        compared = compare.compare(years, crises.outcome, cases, rng)
         self.measures += compare.nominal(years)
-        self.measures += compare.measures(compared, crises.recombined, rng)
-        ours = [recombined.found(case, crises.incidents) for case in crises.recombined]
-        compared.delays = {"uproar": ours} | compared.delays
-        return compared
+        self.measures += compare.measures(compared, cases, rng)
+        if self.size.curve:
+            curve, points = operating.curve(self.part, self.size, curves(self.data), self._bar)
+            compared.curves.insert(0, curve)
+            self.measures += points
+        if album is not None:
+            ours = [recombined.found(case, crises.incidents) for case in cases]
+            album.delays(cases, {"uproar": ours} | compared.delays)
+            album.curves(compared.curves)
 
     @contextmanager
     def _bar(self, what: str, total: int) -> Iterator[Callable[..., None]]:

@@ -1,6 +1,7 @@
 """`uproar evaluate detector`: every part of the yardstick in order, as a table, JSON and pictures."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from services.backtest.evaluate.brands import Part
-from services.backtest.evaluate.evaluation import Evaluation
+from services.backtest.evaluate.evaluation import PARTS, Evaluation
 from services.backtest.evaluate.metrics import Measure
 from services.backtest.evaluate.recordings import check
 from services.backtest.evaluate.size import FULL, QUICK
@@ -17,7 +18,15 @@ if TYPE_CHECKING:  # it needs uproar[plots]
     from services.backtest.evaluate.pictures import Album
 
 
-def main(*, data: Path, as_json: bool, plots: Path | None, quick: bool, part: str) -> None:
+def main(
+    *,
+    data: Path,
+    as_json: bool,
+    plots: Path | None,
+    quick: bool,
+    part: str,
+    only: Collection[str] = (),
+) -> None:
     """
     Measure detection, and print what was found.
 
@@ -28,7 +37,7 @@ def main(*, data: Path, as_json: bool, plots: Path | None, quick: bool, part: st
     console = Console(stderr=True, highlight=False)
     album = None if plots is None else _album(plots)
     evaluation = Evaluation(check(data), Part(part), QUICK if quick else FULL, console)
-    evaluation.everything(album)
+    evaluation.measure(only or PARTS, album)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(evaluation.measures) + b"\n")
         sys.stdout.buffer.flush()
