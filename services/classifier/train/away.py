@@ -2,7 +2,7 @@
 Away: training on a machine that has a GPU, lent for minutes, with no network and little room.
 
 ``python -m services.classifier.train.away pack CONFIG...`` gathers what the runs need in
-``build/parcel`` (base, labelled rows; about 31 MB); on the other machine ``... away fit CONFIG...``
+``build/parcel`` (base, labelled rows; 38 MB); on the other machine ``... away fit CONFIG...``
 unpacks it, fits each run and lays what must come home into ``$OUT``; back here ``... away home FOLDER
 CONFIG...`` puts it where ``uproar train --config CONFIG --resume`` goes on: calibration, export, card.
 ``docs/training.md`` has the whole of it.
