@@ -166,6 +166,19 @@ async def test_through_the_socket_nobody_needs_to_reach_us(tmp_path):
             await clicks.sockets[-1].send_text(rubbish)
         await clicks.sockets[-1].send_bytes(b"\xff\xfe")
 
+        act, failures = there.advancer.act, [RuntimeError("a bug of ours")]
+
+        async def fails(*given):
+            if failures:
+                raise failures.pop()
+            return await act(*given)
+
+        there.advancer.act = fails
+        clicks.answers_within = 0.2
+        assert not await there.press("e_1", "resolve")  # Slack shows the person an error
+        clicks.answers_within = 3.0
+        there.advancer.act = act
+
         await clicks.ask_back()  # Slack refreshes connections every few hours
         await until(lambda: clicks.opened == 2 and len(clicks.sockets) == 1)
         await there.page("e_2", at=a_moment(minutes=1))

@@ -27,6 +27,7 @@ class Clicks:
         address: Host and port at which the sockets are.
         request_url: Where a press is POSTed; None: it goes through a socket.
         answers: What the app let people know through ``response_url``.
+        answers_within: Seconds after which the person is shown an error.
     """
 
     address: str = ""
@@ -36,6 +37,7 @@ class Clicks:
     sockets: list[WebSocket] = field(default_factory=list)
     opened: int = 0
     presses: int = 0
+    answers_within: float = _ANSWER_WITHIN
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
     def payload(
@@ -84,7 +86,7 @@ class Clicks:
         if self.request_url is None:
             return await self._send(payload)
         body, headers = signed(payload, now=self.clock())
-        async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_WITHIN) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=self.answers_within) as http:
             try:
                 answer = await http.post(self.request_url, content=body, headers=headers)
             except httpx.HTTPError:
@@ -99,7 +101,7 @@ class Clicks:
         message = {"type": "interactive", "envelope_id": envelope, "payload": payload}
         await self.sockets[-1].send_text(json.dumps(message))
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
+            async with asyncio.timeout(self.answers_within):
                 await answered
         except TimeoutError:
             return False

@@ -104,6 +104,9 @@ async def _take(socket: websockets.ClientConnection, message: dict[str, Any], he
     except Unavailable as error:
         log.warning("a click could not be kept", reason=str(error))
         return
+    except Exception:  # our own fault with one click must not end the process that pages
+        log.exception("a click could not be taken")
+        return
     with contextlib.suppress(websockets.ConnectionClosed):
         await socket.send(json.dumps({"envelope_id": envelope}))
 
