@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from services.alerter import report
 from services.alerter.access import (
     SESSION_LIFE,
     Access,
@@ -40,7 +41,21 @@ HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",  # the one-time token stands in an address
     "X-Content-Type-Options": "nosniff",
 }
-_OFFERED: Final = frozenset({Verb.ACKNOWLEDGE, Verb.RESOLVE})
+_OFFERED: Final = frozenset(
+    {
+        Verb.ACKNOWLEDGE,
+        Verb.RESOLVE,
+        Verb.REOPEN,
+        Verb.SNOOZE,
+        Verb.ASSIGN,
+        Verb.NOTE,
+        Verb.FALSE_ALARM,
+    }
+)
+_PROBLEMS: Final = {
+    "1": "That is not possible any more: see the timeline.",
+    "words": "Say it in the note first.",
+}
 _HERE: Final = Path(__file__).parent
 _LOCAL: Final = re.compile(r"/(incidents/[\w.-]{1,200})?")
 
@@ -158,14 +173,20 @@ async def incident(request: Request, incident_id: str, problem: str = "") -> Res
             evidence=await history.evidence(transaction, row["id"]),
             timeline=await history.timeline(transaction, row["id"]),
             deliveries=await deliveries.of_incident(transaction, row["id"]),
-            may_act=who.role.may(Role.RESPONDER),
-            problem="That is not possible any more: see the timeline." if problem else "",
+            episodes=await history.episodes(transaction, row["id"]),
+            merged=[
+                other
+                for other in await history.merged(transaction, row["id"])
+                if who.sees(other["subject"])
+            ],
+            may_act=who.role.may(Role.RESPONDER) and row["merged_into"] is None,
+            problem=_PROBLEMS.get(problem, ""),
         )
 
 
 @router.post("/incidents/{incident_id}/{verb}")
 async def act(request: Request, incident_id: str, verb: str) -> Response:
-    """Acknowledge or resolve, then show the incident."""
+    """Do what a button says, then show the incident."""
     who = await _who(request)
     form = await _form(request)
     if who is None or not form_token_fits(_session(request), form.get("token", "")):
@@ -183,15 +204,44 @@ async def act(request: Request, incident_id: str, verb: str) -> Response:
         row = await history.incident(transaction, incident_id)
     if row is None or not who.sees(row["subject"]):
         return _missing(request)
-    note = form.get("note", "").strip()[:4000] or None
-    doing = Act(verb=Verb(verb), by=who.name, note=note, via=_via(request))
+    doing = _doing(request, who, Verb(verb), form)
     where = f"/incidents/{incident_id}"
+    if doing.note is None and doing.verb in {Verb.NOTE, Verb.FALSE_ALARM}:
+        where += "?problem=words"
+        return RedirectResponse(where, status_code=HTTPStatus.SEE_OTHER, headers=dict(HEADERS))
     try:
         if await _parts(request).advancer.act(IncidentId(incident_id), doing) is None:
             return _missing(request)
     except IllegalTransition:
         where += "?problem=1"
     return RedirectResponse(where, status_code=HTTPStatus.SEE_OTHER, headers=dict(HEADERS))
+
+
+def _doing(request: Request, who: Identity, verb: Verb, form: Mapping[str, str]) -> Act:
+    minutes = form.get("minutes", "")
+    wait = int(minutes) if minutes.isascii() and minutes.isdigit() and len(minutes) < 6 else 60
+    return Act(
+        verb=verb,
+        by=who.name,
+        note=form.get("note", "").strip()[:4000] or None,
+        via=_via(request),
+        until=_parts(request).clock() + timedelta(minutes=wait) if verb is Verb.SNOOZE else None,
+        assignee=form.get("assignee", "").strip()[:200] or None if verb is Verb.ASSIGN else None,
+    )
+
+
+@router.get("/incidents/{incident_id}/report")
+async def printed(request: Request, incident_id: str) -> Response:
+    """Show the report of an incident."""
+    who = await _who(request)
+    if who is None:
+        return _ask_in(request)
+    async with _parts(request).database.reading() as transaction:
+        row = await history.incident(transaction, incident_id)
+        if row is None or not who.sees(row["subject"]):
+            return _missing(request)
+        html = await report.rendered(transaction, row, now=_parts(request).clock())
+    return HTMLResponse(html, headers=dict(report.HEADERS) | {"Cache-Control": "no-store"})
 
 
 @router.get("/login")

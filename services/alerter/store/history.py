@@ -43,6 +43,8 @@ SEARCH: Final = table(
 _PLACE: Final = tuple_(INCIDENTS.c.opened_at, INCIDENTS.c.id)
 _NEWEST: Final = (INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc())
 _MAX_BRANCHES: Final = 64
+_RARE: Final = 70  # from this severity on incidents are too few to be met soon in the list
+_WORST: Final = 100
 
 Row = dict[str, Any]
 Place = tuple[datetime, str]
@@ -104,9 +106,12 @@ def _branches(wanted: Filter) -> list[ColumnElement[bool]]:
     """
     Cut what is asked for into lists that each lie in order in one index, to be merged.
 
-    An engine that is asked for two states at once sorts all that ever stood in either.
+    An engine that is asked for two states at once, or for a range of severities, sorts or skips
+    all that ever stood in any.
     """
     states = [state.value for state in wanted.states]
+    if wanted.subjects is None and not states and (wanted.severity_min or 0) >= _RARE:
+        return [INCIDENTS.c.severity == one for one in range(wanted.severity_min or 0, _WORST + 1)]
     if wanted.subjects is None:
         return [INCIDENTS.c.state == state for state in states] or [true()]
     pairs = list(product(wanted.subjects, states or list(State)))

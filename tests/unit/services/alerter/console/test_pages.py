@@ -210,7 +210,7 @@ async def test_a_person_acknowledges_and_resolves(inside, advancer):
     page = await inside.get(where)
     assert "resolved by console" in page.text
     assert "<strong>Acknowledged by console</strong>" in page.text
-    assert "formaction" not in page.text
+    assert "/acknowledge" not in page.text
 
 
 async def test_every_happening_has_words_in_the_timeline(inside, advancer):
@@ -303,3 +303,50 @@ async def test_style_and_icon_are_served_from_here(browser):
     assert (style.status_code, icon.status_code) == (200, 200)
     assert "http" not in style.text
     assert (await browser.get("/static/../pages.py")).status_code == 404
+
+
+async def test_every_button_does_what_it_says(inside, advancer, clock):
+    incident = await opened(advancer)
+
+    async def press(verb: str, **fields) -> str:
+        page = await inside.get(f"/incidents/{incident}")
+        form = {"token": token_of(page), **fields}
+        answer = await inside.post(f"/incidents/{incident}/{verb}", data=form)
+        assert answer.status_code == 303
+        return (await inside.get(answer.headers["Location"])).text
+
+    assert "snoozed until 2 Mar 2026, 16:00 UTC" in await press("snooze", minutes="240")
+    assert "Snoozed" in (await inside.get("/?status=snoozed")).text
+    assert "assigned to Bo" in await press("assign", assignee=" Bo ")
+    assert "calling legal" in await press("note", note="calling legal")
+    assert "Say it in the note first" in await press("false-alarm", note="  ")
+    page = await press("false-alarm", note="a football match")
+    assert "console called it a false alarm: a football match" in page
+    assert 'class="chip verdict"' in (await inside.get("/")).text
+    assert "Nobody is on it" not in await press("reopen")
+    assert "not possible any more" in await press("snooze", minutes="99999")
+    page = await inside.get(f"/incidents/{incident}")
+    token = {"token": token_of(page)}
+    for verb in ("merge", "wake", "absorb", "unsilence", "nonsense"):
+        assert (await inside.post(f"/incidents/{incident}/{verb}", data=token)).status_code == 404
+
+
+async def test_waves_and_what_was_merged_are_shown(inside, advancer):
+    incident = await opened(advancer)
+    await advancer.hear(a_backlash(Event.ENDED, sequence=1, incident=incident), Arrival())
+    at = NOON + timedelta(days=1)
+    wave = a_backlash(incident=episode_id(SubjectId("air-quillon"), at), at=at, posts=777)
+    await advancer.hear(wave, Arrival())
+    other = (await advancer.hear(a_backlash(subject="quillon-one"), Arrival())).id
+    act = Act(verb=Verb.MERGE, by="Ada")
+    await advancer.merge(IncidentId(other), IncidentId(incident), act)
+
+    page = await inside.get(f"/incidents/{incident}")
+    gone = await inside.get(f"/incidents/{other}")
+    report = await inside.get(f"/incidents/{incident}/report")
+
+    for said in ("Waves", "wave 2", "777", "Merged into it", f"/incidents/{other}"):
+        assert said in page.text, said
+    assert "speaks for it" in gone.text
+    assert "<textarea" not in gone.text
+    assert "What to learn" in report.text
