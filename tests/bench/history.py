@@ -49,7 +49,8 @@ def made(count: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], str
         opened = NOON + number * BETWEEN
         severity = rng.randrange(101)
         title = f"{rng.randrange(20, 400)} people complain of {rng.choice(WORDS)}"
-        said = " ".join([title, *(rng.choice(WORDS) for _ in range(20))])
+        about = [search.mark(subject), title]
+        said = " ".join([*about, *(rng.choice(WORDS) for _ in range(20))])
         left_open = number >= count - OPEN_AMONG_THE_LAST
         moments = [opened, opened + timedelta(minutes=rng.randrange(1, 90))]
         if not left_open:

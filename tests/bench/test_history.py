@@ -77,12 +77,12 @@ async def measured(database: Database, count: int) -> dict[str, tuple[float, flo
                 took.setdefault(name, []).append(1000 * (time.perf_counter() - began))
                 used.setdefault(name, []).append(1000 * (time.process_time() - spent))
     return {
-        name: (at(times, 0.5), at(times, 0.99), at(used[name], 0.99))
+        name: (quantile(times, 0.5), quantile(times, 0.99), quantile(used[name], 0.99))
         for name, times in took.items()
     }
 
 
-def at(times: list[float], share: float) -> float:
+def quantile(times: list[float], share: float) -> float:
     return sorted(times)[math.ceil(len(times) * share) - 1]
 
 

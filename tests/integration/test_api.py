@@ -165,15 +165,23 @@ async def test_a_client_that_hangs_up_in_the_middle_harms_nobody(server: Server)
     assert (await server.http.get("/v1/incidents")).status_code == 200
 
 
+SIGNED = {"/v1/slack/interactions", "/v1/pagerduty/webhooks"}  # they answer nothing
+OTHER_MEDIA = {
+    "/v1/events": "text/event-stream",
+    "/v1/incidents/{incident_id}/report": "text/html",
+}
+
+
 async def test_the_docs_describe_every_answer_with_its_shape(server: Server):
     described = (await server.http.get("/openapi.json")).json()
 
     assert described["openapi"].startswith("3.")
     for path, verbs in described["paths"].items():
         for verb, operation in verbs.items():
-            if path.startswith("/v1/") and verb != "delete":
+            if path.startswith("/v1/") and verb != "delete" and path not in SIGNED:
                 good = operation["responses"].get("200") or operation["responses"]["201"]
-                assert good["content"]["application/json"]["schema"], (verb, path)
+                media = OTHER_MEDIA.get(path, "application/json")
+                assert good["content"][media]["schema"], (verb, path)
     assert (await server.http.get("/docs")).status_code == 200
 
 

@@ -25,6 +25,12 @@ _BATCH: Final = 100
 _MAX_PLACE: Final = 2**63 - 1
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
 class Happened(BaseModel):
     """One line of a timeline, and the incident as it stood with it."""
 
@@ -32,14 +38,18 @@ class Happened(BaseModel):
     line: Line
 
 
-@router.get("", responses={200: {"content": {"text/event-stream": {}}}})
+@router.get(
+    "",
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def events(
     request: Request,
     given: Given,
     who: Viewer,
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
     follow: Annotated[bool, Query(description="false: end where now is")] = True,  # noqa: FBT002
-) -> StreamingResponse:
+) -> EventStream:
     """
     Stream what happens (`event: transition`); the `id` of each is where `Last-Event-ID` goes on.
 
@@ -49,9 +59,8 @@ async def events(
     if place is None:
         async with given.database.reading() as transaction:
             place = await feed.end(transaction)
-    return StreamingResponse(
+    return EventStream(
         _stream(request, given, who, place, follow=follow),
-        media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 

@@ -16,6 +16,7 @@ class RouteShown(BaseModel):
     name: str
     level: Level = Field(description="from which level on its receivers hear of an incident")
     receivers: list[str]
+    failover: list[str] = Field(description="who is paged where they gave no receipt in time")
 
 
 class RouteList(Page):
@@ -33,6 +34,7 @@ async def listed(given: Given, _: Viewer) -> RouteList:
                 name=route.name,
                 level=route.level,
                 receivers=[receiver.name for receiver in route.receivers],
+                failover=[receiver.name for receiver in route.failover],
             )
             for route in given.routes
         ]

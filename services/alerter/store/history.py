@@ -1,6 +1,6 @@
 """History: incidents as people and programs read them. It changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -43,6 +43,7 @@ SEARCH: Final = table(
 _PLACE: Final = tuple_(INCIDENTS.c.opened_at, INCIDENTS.c.id)
 _NEWEST: Final = (INCIDENTS.c.opened_at.desc(), INCIDENTS.c.id.desc())
 _MAX_BRANCHES: Final = 64
+_FEW: Final = 1000  # ids that are looked up one by one
 _RARE: Final = 70  # from this severity on incidents are too few to be met soon in the list
 _WORST: Final = 100
 
@@ -132,7 +133,7 @@ async def _mentioning(
 ) -> list[Row]:
     """List what mentions some words: both engines find it in the order of the list."""
     sqlite = transaction.dialect.name == SQLITE
-    asked = search.asked(said, sqlite=sqlite)
+    asked = search.asked(said, wanted.subjects, sqlite=sqlite)
     if asked is None:
         return []
     conditions = [SHOWN, *_conditions(wanted)]
@@ -154,16 +155,20 @@ async def _mentioning(
     return await _rows(transaction, query.order_by(SEARCH.c.rowid.desc()).limit(limit))
 
 
-async def mentioning(transaction: Transaction, said: str) -> Select[Any] | None:
-    """Return the query for the ids of what mentions some words; None where there are no words."""
+async def mentioning(
+    transaction: Transaction, said: str, subjects: Sequence[str] | None
+) -> Collection[str] | Select[Any]:
+    """Return the ids of what mentions some words; the query for them where they are many."""
     sqlite = transaction.dialect.name == SQLITE
-    asked = search.asked(said, sqlite=sqlite)
+    asked = search.asked(said, subjects, sqlite=sqlite)
     if asked is None:
-        return None
+        return ()
     match = literal_column("search").op("MATCH")(asked)
     if not sqlite:
         match = SEARCH.c.terms.op("@@")(cast(asked, TSQUERY))
-    return select(SEARCH.c.incident).where(match)
+    query = select(SEARCH.c.incident).where(match)
+    few = list(await transaction.scalars(query.limit(_FEW + 1)))
+    return few if len(few) <= _FEW else query
 
 
 async def incident(transaction: Transaction, incident_id: str) -> Row | None:

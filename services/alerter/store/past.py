@@ -29,6 +29,7 @@ AHEAD: Final = timedelta(hours=1)
 
 _T = TRANSITIONS.c
 _NEWEST: Final = (_T.opened_at.desc(), _T.incident.desc())
+_MAX_BRANCHES: Final = 64
 _VERSION: Final = ("level", "severity", "posts", "authors", "episode", "sequence")
 _LASTING: Final = frozenset({State.RESOLVED})
 """In this state most incidents stand for ever; in the others few do, and not for long."""
@@ -46,10 +47,12 @@ async def incidents(
     if wanted.subjects == []:
         return []
     conditions = _conditions(wanted, at)
+    branches = _branches(wanted, at)
     if wanted.text is not None:
-        named = await history.mentioning(transaction, wanted.text)
-        if named is None:
-            return []
+        named = await history.mentioning(transaction, wanted.text, wanted.subjects)
+        few = not isinstance(named, Select)
+        if few:  # each is found by its id: the states are decided for these alone
+            branches = [_T.after.in_([state.value for state in wanted.states or State])]
         conditions.append(_T.incident.in_(named))
     if after is not None:
         place = tuple_(
@@ -57,7 +60,6 @@ async def incidents(
             bindparam("id", after[1], _T.incident.type, unique=True),
         )
         conditions.append(place > tuple_(_T.opened_at, _T.incident))
-    branches = _branches(wanted, at)
     found = union_all(
         *(select(_ranked(branch, *conditions).limit(limit).subquery()) for branch in branches)
     ).subquery()
@@ -129,8 +131,13 @@ def _branches(wanted: Filter, at: datetime) -> list[ColumnElement[bool]]:
     branches += [and_(_T.after == state.value, _T.span.is_(None)) for state in brief]
     if wanted.subjects is None:
         return branches
-    within = _T.subject.in_(wanted.subjects)
-    return [and_(branch, within) for branch in branches]
+    if len(branches) * len(wanted.subjects) > _MAX_BRANCHES:
+        within = _T.subject.in_(wanted.subjects)
+        return [and_(branch, within) for branch in branches]
+    return [
+        and_(branch, _T.subject == subject)
+        for branch, subject in product(branches, wanted.subjects)
+    ]
 
 
 def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:

@@ -1,5 +1,6 @@
 """Search: which incidents mention some words: FTS5 on SQLite, a tsvector on PostgreSQL."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -41,7 +42,7 @@ _SAID: Final = """
     UNION ALL SELECT text FROM evidence WHERE incident = :incident
 """
 _PLACE: Final = """
-    SELECT incidents.opened_at, transitions.position FROM incidents
+    SELECT incidents.opened_at, incidents.subject, transitions.position FROM incidents
     JOIN transitions ON transitions.incident = incidents.id AND transitions.sequence = 1
     WHERE incidents.id = :incident
 """
@@ -54,16 +55,26 @@ def words(said: str) -> list[str]:
     return [word[:_MAX_WORD] for word in _WORD.findall(bare)]
 
 
-def asked(said: str, *, sqlite: bool) -> str | None:
-    """Return the engine's own query for all of the words; None where there are none."""
+def mark(subject: str) -> str:
+    """Return the word that stands in everything about a subject, and in no text."""
+    return f"subject_{hashlib.blake2b(subject.encode(), digest_size=10).hexdigest()}"
+
+
+def asked(said: str, subjects: Sequence[str] | None = None, *, sqlite: bool) -> str | None:
+    """Return the engine's own query for all of the words about any of the subjects; None: no words."""
     found = words(said)
     if not found:
         return None
     *whole, last = found
     open_ended = len(last) >= _PREFIX_FROM
-    if sqlite:
-        return " ".join([*(f'"{word}"' for word in whole), f'"{last}"' + "*" * open_ended])
-    return " & ".join([*(f"'{word}'" for word in whole), f"'{last}'" + ":*" * open_ended])
+    end, both, either = ("*", " AND ", " OR ") if sqlite else (":*", " & ", " | ")
+    quote = '"' if sqlite else "'"
+    terms = [f"{quote}{word}{quote}" for word in whole]
+    terms.append(f"{quote}{last}{quote}" + end * open_ended)
+    if subjects is not None:
+        marks = either.join(f"{quote}{mark(subject)}{quote}" for subject in subjects)
+        terms.append(f"({marks})")
+    return both.join(terms)
 
 
 async def index(transaction: Transaction, incident: str) -> None:
@@ -108,7 +119,7 @@ def _index(connection: Connection, incident: str) -> None:
     row = connection.execute(text(_PLACE), {"incident": incident}).one_or_none()
     if row is None:
         return
-    found = _words_of(said)
+    found = [mark(row.subject), *_words_of(said)]
     if connection.dialect.name == SQLITE:
         number = row_number(_moment(row.opened_at), row.position or 0)
         values: dict[str, Any] = {"row": number, "body": " ".join(found), "incident": incident}

@@ -133,6 +133,7 @@ TRANSITIONS = Table(
     Column("standing", SafeJson),  # what else was true of the incident then
     Index(None, "position", unique=True),
     Index("ix_transitions_listed", "opened_at", "incident", "at", "until", "after", "severity"),
+    Index("ix_transitions_by_subject", "subject", "opened_at", "incident", "at", "until", "after"),
     Index("ix_transitions_standing", "after", "span", "at", "until", "opened_at", "incident"),
 )
 

@@ -24,6 +24,10 @@ _INDEXES = {
         "transitions",
         ["opened_at", "incident", "at", "until", "after", "severity"],
     ),
+    "ix_transitions_by_subject": (
+        "transitions",
+        ["subject", "opened_at", "incident", "at", "until", "after"],
+    ),
     "ix_transitions_standing": (
         "transitions",
         ["after", "span", "at", "until", "opened_at", "incident"],
