@@ -166,10 +166,13 @@ async def fill_postgres(database: Database, count: int) -> None:
     connection = await asyncpg.connect(
         host=url.query["host"], user="postgres", database=url.database
     )
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
-        )
+    await connection.set_type_codec(  # COPY speaks binary: version 1, then the text
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=lambda raw: json.loads(raw[1:]),
+        schema="pg_catalog",
+        format="binary",
+    )
     batch: list[Any] = []
 
     async def flush() -> None:
