@@ -401,6 +401,32 @@ def train(*, config: Path, resume: bool) -> None:
     run(config, resume)
 
 
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--posts", type=_EXISTING, help="JSONL with texts to score; else our own sentences.")
+@click.option(
+    "--base",
+    default=Path("../shared/models/multilingual-e5-small"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Checkpoint of 12 layers for the naive way.",
+)
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Draw into here.")
+def bench(*, as_json: bool, posts: Path | None, base: Path, plots: Path | None) -> None:
+    """
+    Measure how fast this machine scores posts, beside the naive way; medians of five rounds.
+
+    \b
+    Examples:
+      uproar bench
+      uproar bench --json --plots pictures
+    """
+    from services.bench.run import Question
+    from services.bench.run import main as run
+
+    run(Question(posts=posts, base=base, plots=plots), as_json=as_json)
+
+
 # --------------------------------------------------------------------------------------- labels
 
 

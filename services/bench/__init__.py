@@ -1,0 +1,1 @@
+"""Bench: how fast the product is on this machine. Every ratio comes from one run, taken in turn."""

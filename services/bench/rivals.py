@@ -1,0 +1,68 @@
+"""Rivals: the naive way to score posts, and what the machine could do at best. Both on torch."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.bench.rounds import Work
+
+_SHAPES = ((1024, 384, 1536), (2048, 1536, 384), (2048, 2048, 2048))
+"""Tokens, inputs, outputs. The best of them counts."""
+_REPEATS = 8
+
+
+def naive(base: Path, texts: Sequence[str]) -> Work:
+    """
+    Score posts one by one with ``transformers.pipeline``, as the first example of its manual does.
+
+    Args:
+        base: The checkpoint with all its layers; a head for three classes is put on it, untrained,
+            because only its shape costs time.
+        texts: As many as a round shall take.
+    """
+    import torch
+    import transformers
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            base, num_labels=3, dtype=torch.float32, local_files_only=True
+        )
+        tokeniser = transformers.AutoTokenizer.from_pretrained(base, local_files_only=True)
+        pipeline: Any = transformers.pipeline(
+            "text-classification", model=model, tokenizer=tokeniser, device="cpu"
+        )
+
+    def work() -> float:
+        for text in texts:
+            pipeline(text)
+        return len(texts)
+
+    return work
+
+
+def peak(shape: tuple[int, int, int]) -> Work:
+    """Multiply int8 matrices with ``torch._int_mm`` on all cores: operations, two a multiply-add."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    tokens, inputs, outputs = shape
+    left = torch.ones((tokens, inputs), dtype=torch.int8)
+    right = torch.ones((inputs, outputs), dtype=torch.int8)
+
+    def work() -> float:
+        for _ in range(_REPEATS):
+            torch._int_mm(left, right)
+        return 2.0 * tokens * inputs * outputs * _REPEATS
+
+    return work
+
+
+def peaks() -> dict[str, Work]:
+    """Give one piece of work for each shape."""
+    return {f"peak {'x'.join(map(str, shape))}": peak(shape) for shape in _SHAPES}
