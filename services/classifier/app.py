@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.broker import Follower, ensure_topics, partition_count
 from services.classifier import engine, metrics
 from services.classifier.detect import Detect, event_times
+from services.classifier.engine.mending import Mending
 from services.classifier.handler import Handler
 from services.classifier.score import Score, Scorer
 from services.classifier.settings import Agent, ClassifierSettings
@@ -74,12 +75,12 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
 
 
 async def _score(settings: ClassifierSettings, health: Health) -> Score:
-    model = await asyncio.to_thread(
-        engine.load, settings.model, device=settings.device, threads=settings.threads
+    model = Mending(
+        partial(engine.load, settings.model, device=settings.device, threads=settings.threads)
     )
-    metrics.MODEL.info({"name": model.name})
     scorer = Scorer(model)
     health.watch("model", lambda: scorer.problem)
+    await asyncio.to_thread(scorer.score, ["warm up"])
     return Score(
         scorer,
         posts_partitions=partition_count(settings, POSTS.name),

@@ -64,6 +64,21 @@ UNSCORED = Counter(
     "Posts that flowed on without scores because the engine failed",
     registry=REGISTRY,
 )
+OWED = Gauge(
+    "uproar_classifier_posts_owed",
+    "Posts that flowed on unscored and wait for their scores to be filled in",
+    registry=REGISTRY,
+)
+FILLED_IN = Counter(
+    "uproar_classifier_posts_filled_in_total",
+    "Posts whose scores followed when the engine was back",
+    registry=REGISTRY,
+)
+GIVEN_UP = Counter(
+    "uproar_classifier_posts_given_up_total",
+    "Posts that stay unscored because too many were owed",
+    registry=REGISTRY,
+)
 REPEATS = Counter(
     "uproar_classifier_posts_repeated_total",
     "Posts that read like one whose scores are remembered: over the posts scored, the hit rate",

@@ -1,8 +1,8 @@
 """
 Score: posts in, assessments out, watermarks passed on. It knows no Faust and keeps nothing.
 
-A failing engine never stops the stream: posts flow on unscored, marked, and the next batch tries
-again.
+A failing engine never stops the stream: posts flow on unscored, marked, the next batch tries again,
+and when the engine is back the same posts follow once more, with their scores.
 """
 
 import asyncio
@@ -19,8 +19,9 @@ from services.classifier import metrics
 from services.classifier.engine import Engine
 from services.classifier.engine.repeats import Repeats
 from services.classifier.handler import Effects
+from services.classifier.owed import Debt, Owed
 from uproar.assessment import MAX_EVIDENCE_TEXT, Assessment, Scores
-from uproar.errors import Malformed
+from uproar.errors import Malformed, Unavailable
 from uproar.post import Post, event_time, fingerprint
 from uproar.subject import SubjectId
 from uproar.topics import ASSESSMENTS, POSTS
@@ -30,6 +31,8 @@ from uproar.wire import Headers, Record
 log = structlog.get_logger(room="classifier/score")
 
 MAX_VALUE_BYTES = 64 * 1024  # an assessment is 2 KB; eight of them must fit into a backlash record
+_FILLED_IN_AT_ONCE = 256
+_TRIED_SINGLY = 8
 CLOCK_TOLERANCE = timedelta(days=1)  # ingest has looked closely: this keeps strangers' records out
 
 
@@ -42,9 +45,13 @@ class Scorer:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.name = engine.name
         self.problem: str | None = None
         self._engine = Repeats(engine)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._engine.name
 
     def score(self, texts: Sequence[str]) -> list[Scores | None]:
         """Score texts, in order; None where the engine gives no probabilities. Blocks."""
@@ -53,6 +60,10 @@ class Scorer:
         began, before = time.monotonic(), self._engine.repeated
         try:
             rows = self._engine.score(texts).tolist()
+        except Unavailable as error:
+            self.problem = str(error)
+            log.error("no engine, posts flow on unscored", posts=len(texts), reason=str(error))
+            return [None] * len(texts)
         except Exception as error:
             self.problem = f"the engine failed: {error!r}"
             log.exception("engine failed, posts flow on unscored", posts=len(texts))
@@ -62,6 +73,7 @@ class Scorer:
             metrics.ENGINE_SECONDS.observe(time.monotonic() - began)
             metrics.REPEATS.inc(self._engine.repeated - before)
         self.problem = None
+        metrics.MODEL.info({"name": self.name})
         return [_scores(dict(zip(self._engine.heads, row, strict=True))) for row in rows]
 
 
@@ -129,19 +141,60 @@ class Score:
         self._scorer, self._now = scorer, now
         self._posts_partitions, self._partitions = posts_partitions, partitions
         self._engine = asyncio.Lock()  # one thread at a time
+        self._owed, self._probes = Owed(), 0
+        metrics.OWED.set_function(self._owed.__len__)
 
-    def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
-        pass
+    def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:  # noqa: ARG002
+        """Begin anew: what was owed is read again, as the commit never passed it."""
+        self._owed.forget(partition)
 
     def revoked(self, partition: int) -> None:
-        pass
+        """Forget a partition."""
+        self._owed.forget(partition)
 
-    async def tick(self, partition: int) -> Effects:  # noqa: ARG002
-        return Effects()
+    async def tick(self, partition: int) -> Effects:
+        """Fill in scores that are owed, if the engine is back; a tick later the next ones."""
+        debts = self._owed.first(partition, _FILLED_IN_AT_ONCE)
+        if not debts:
+            return Effects(hold=self._owed.oldest(partition))
+        verdicts = await self._verdicts([debt.post for debt in debts])
+        if self._scorer.problem:
+            debts, verdicts = await self._singly(debts)
+        self._owed.settle(partition, len(debts))
+        filled = [
+            self._record(assessment, debt.headers)
+            for debt, scores in zip(debts, verdicts, strict=True)
+            if scores is not None
+            for assessment in assess(debt.post, scores, self._scorer.name)
+        ]
+        metrics.FILLED_IN.inc(len(verdicts) - verdicts.count(None))
+        return Effects(stages=[filled], hold=self._owed.oldest(partition))
+
+    async def _singly(self, debts: list[Debt]) -> tuple[list[Debt], list[Scores | None]]:
+        """
+        Tell posts that the engine cannot bear from an engine that bears none.
+
+        Returns:
+            The posts that are settled, those it cannot bear without scores; none if it is down.
+        """
+        self._probes += 1  # a text that is not remembered
+        verdicts = list[Scores | None]()
+        async with self._engine:
+            await asyncio.to_thread(self._scorer.score, [f"probe {self._probes}"])
+            if self._scorer.problem:
+                return [], []
+        for debt in debts[:_TRIED_SINGLY]:
+            verdicts += await self._verdicts([debt.post])
+        return debts[: len(verdicts)], verdicts
+
+    async def _verdicts(self, posts: Sequence[Post]) -> list[Scores | None]:
+        async with self._engine:  # not on the loop: heartbeats and /live go on meanwhile
+            texts = [text_of(post) for post in posts]
+            return await asyncio.to_thread(self._scorer.score, texts)
 
     async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
         """First all assessments; when they are acknowledged, the watermarks, in their order."""
-        posts: list[tuple[Post, Headers]] = []
+        posts: list[Debt] = []
         marks: list[Record] = []
         latest = self._now() + CLOCK_TOLERANCE
         for record in records:
@@ -152,20 +205,20 @@ class Score:
                 continue
             event_time(value.created_at, now=latest)
             if value.subjects:
-                posts.append((value, record.headers))
+                posts.append(Debt(value, record.headers, record.offset or 0))
             else:
                 metrics.DROPPED.labels("no_subject").inc()
-        async with self._engine:  # not on the loop: heartbeats and /live go on meanwhile
-            texts = [text_of(post) for post, _ in posts]
-            verdicts = await asyncio.to_thread(self._scorer.score, texts)
+        verdicts = await self._verdicts([each.post for each in posts])
         assessments = [
-            self._record(assessment, headers)
-            for (post, headers), scores in zip(posts, verdicts, strict=True)
-            for assessment in assess(post, scores, self._scorer.name)
+            self._record(assessment, each.headers)
+            for each, scores in zip(posts, verdicts, strict=True)
+            for assessment in assess(each.post, scores, self._scorer.name)
         ]
+        if posts and self._scorer.problem:
+            metrics.GIVEN_UP.inc(self._owed.add(partition, posts))
         metrics.POSTS.inc(len(posts))
         metrics.UNSCORED.inc(verdicts.count(None))
-        return Effects(stages=[assessments, marks])
+        return Effects(stages=[assessments, marks], hold=self._owed.oldest(partition))
 
     def _record(self, assessment: Assessment, headers: Headers) -> Record:
         to = partition_of(assessment.subject, self._partitions)

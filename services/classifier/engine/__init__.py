@@ -25,8 +25,10 @@ class Engine(Protocol):
             three are ``negative``, ``neutral``, ``positive``.
     """
 
-    name: str
-    heads: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+    @property
+    def heads(self) -> tuple[str, ...]: ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """

@@ -16,8 +16,10 @@ _KEY_BYTES = 16
 
 
 class _Scores(Protocol):
-    name: str
-    heads: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+    @property
+    def heads(self) -> tuple[str, ...]: ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
@@ -40,11 +42,20 @@ class Repeats:
     """
 
     def __init__(self, engine: _Scores, *, entries: int = ENTRIES) -> None:
-        self.name, self.heads = engine.name, engine.heads
         self.asked = self.repeated = 0
         self._engine, self._entries = engine, entries
         self._slots: OrderedDict[bytes, int] = OrderedDict()
-        self._rows = np.empty((entries, len(self.heads)), np.float32)
+        self._rows = np.empty((0, 0), np.float32)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._engine.name
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Columns of the scores."""
+        return self._engine.heads
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score texts, as the other engine would; what that one raises leaves nothing behind."""
@@ -58,7 +69,9 @@ class Repeats:
                 known[at] = slot
         asked = dict(zip(keys, texts, strict=True))
         computed = self._engine.score([asked[key] for key in fresh])
-        scores = np.empty((len(texts), len(self.heads)), np.float32)
+        if self._rows.shape[1] != computed.shape[1]:  # the first time
+            self._rows = np.empty((self._entries, computed.shape[1]), np.float32)
+        scores = np.empty((len(texts), computed.shape[1]), np.float32)
         scores[list(known)] = self._rows[list(known.values())]
         unknown = [at for at in range(len(keys)) if at not in known]
         scores[unknown] = computed[[fresh[keys[at]] for at in unknown]]

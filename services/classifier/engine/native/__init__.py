@@ -100,6 +100,8 @@ class NativeEncoder:
         pooled = np.empty((len(texts), self._encoder.width), np.float32)
         for begin, end in _batches(lengths):
             ids = np.concatenate([np.asarray(ids, np.int32) for ids in texts[begin:end]])
+            if ids.min() < 0 or ids.max() >= self._words or lengths.max() > self._longest:
+                raise ValueError("a token or a length that the model does not have")
             self._library.encode(
                 ctypes.byref(self._encoder),
                 ids.ctypes.data,
@@ -124,6 +126,8 @@ class NativeEncoder:
         words = stored["encoder/embeddings_0/weight"]
         layers = sum(name.endswith("ffn/linear_0/weight") for name in stored)
         width, heads = words.shape[1], int(stored["encoder/num_heads"])
+        self._words = words.shape[0]
+        self._longest = stored["encoder/position_encodings/encodings"].shape[0]
         _check(stored, width, heads)
         each = [self._layer(stored, f"encoder/layer_{number}") for number in range(layers)]
         return _Encoder(

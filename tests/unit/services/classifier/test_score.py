@@ -27,11 +27,12 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.threads: set[int] = set()
+        self.down = False
 
     def score(self, texts):
         self.batches.append(list(texts))
         self.threads.add(threading.get_ident())
-        if any("broken" in text for text in texts):
+        if self.down or any("broken" in text for text in texts):
             raise RuntimeError("out of memory")
         rows = []
         for text in texts:
@@ -130,6 +131,60 @@ async def test_a_failing_engine_lets_posts_flow_unscored_and_is_asked_again(scor
     effects = await score.handle(2, [read(a_post(text="x0.9"))])
     assert values(effects.stages[0])[0].scores.negative == pytest.approx(0.9)
     assert score._scorer.problem is None
+
+
+async def test_scores_are_filled_in_when_the_engine_is_back(score, engine):
+    engine.down = True
+    headers = (("traceparent", b"t"),)
+    records = [read(a_post(id="x:1", text="x0.9"), headers=headers, offset=7)]
+    records.append(read(a_post(id="x:2", text="x0.2"), offset=8))
+    effects = await score.handle(2, records)
+    assert [v.scores for v in values(effects.stages[0])] == [None, None]
+    assert effects.hold == 7
+    still_down = await score.tick(2)
+    assert (list(map(list, still_down.stages)), still_down.hold) == ([[]], 7)
+    engine.down = False
+    filled = await score.tick(2)
+    assert [(v.post, v.scores.negative) for v in values(filled.stages[0])] == [
+        ("x:1", pytest.approx(0.9)),
+        ("x:2", pytest.approx(0.2)),
+    ]
+    assert filled.stages[0][0].headers == headers
+    assert {v.model for v in values(filled.stages[0])} == {"scripted"}
+    assert filled.hold is None
+    assert not any(map(list, (await score.tick(2)).stages))
+
+
+async def test_what_is_owed_holds_the_commit_while_others_flow(score, engine):
+    engine.down = True
+    await score.handle(2, [read(a_post(id="x:1", text="x0.5"), offset=3)])
+    engine.down = False
+    effects = await score.handle(2, [read(a_post(id="x:2", text="x0.9"), offset=4)])
+    assert values(effects.stages[0])[0].scores is not None
+    assert effects.hold == 3
+    assert (await score.handle(1, [read(a_post(id="x:3", text="x0.1"), offset=9)])).hold is None
+
+
+async def test_a_post_that_the_engine_cannot_bear_holds_up_no_other(score, engine):
+    broken = [read(a_post(id="x:1", text="broken"), offset=5)]
+    await score.handle(2, [*broken, read(a_post(id="x:2", text="x0.9"), offset=6)])
+    filled = await score.tick(2)
+    assert [v.post for v in values(filled.stages[0])] == ["x:2"]
+    assert filled.hold is None
+
+
+async def test_a_partition_that_is_taken_over_owes_nothing_since_it_is_read_again(score, engine):
+    engine.down = True
+    await score.handle(2, [read(a_post(), offset=5)])
+    score.assigned(2, {}, offsets_valid=True)
+    assert (await score.tick(2)).hold is None
+    await score.handle(2, [read(a_post(), offset=5)])
+    score.revoked(2)
+    assert (await score.tick(2)).hold is None
+
+
+async def test_a_text_the_model_cannot_read_is_owed_nothing(score, engine):
+    assert (await score.handle(2, [read(a_post(text="blank"), offset=5)])).hold is None
 
 
 async def test_a_text_without_a_verdict_leaves_its_neighbours_theirs(score):
