@@ -79,8 +79,9 @@ chaos: $(VENV)/.dev ## try to lose a page: SCHEDULES= on a virtual clock, KILLS=
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.campaign --schedules $(SCHEDULES) --kills $(KILLS) --seed $(SEED) \
 	  $(if $(filter 1,$(KAFKA)),--kafka)
 
-bench: $(VENV)/.dev ## ratios measured in one run
+bench: $(VENV)/.dev ## ratios measured in one run, and pictures of them in build/bench
 	@$(PYTEST) -q -s -p no:randomly tests/bench
+	@$(BIN)/uproar bench --plots build/bench
 
 deploy-check: ## the manifests on a real Kubernetes API server, where there is one
 	@deploy/check

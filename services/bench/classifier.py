@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median, quantiles
+
+import numpy as np
 
 from services.bench.rounds import Work
 from services.classifier.engine import Engine
@@ -76,13 +77,13 @@ async def _waits(engine: Engine, texts: Sequence[str]) -> Waits:
         await agent.handle(0, [record])
         alone.append(time.perf_counter() - began)
     agent = Score(Scorer(engine), posts_partitions=4, partitions=4)
-    late: list[float] = []
+    late = [0.0]
     ticking = asyncio.create_task(_tick(late))
     for at in range(0, len(records), BATCH):
         await agent.handle(0, records[at : at + BATCH])
     ticking.cancel()
-    cuts = quantiles(alone, n=100)
-    return Waits(median(alone), cuts[98], quantiles(late, n=100)[98], max(late))
+    p50, p99 = np.quantile(alone, [0.5, 0.99])
+    return Waits(float(p50), float(p99), float(np.quantile(late, 0.99)), max(late))
 
 
 async def _tick(late: list[float]) -> None:

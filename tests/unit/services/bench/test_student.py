@@ -1,0 +1,64 @@
+"""services/bench/student.py: a model that both encoders run, of the size that is measured."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.bench import student
+from services.bench.classifier import distinct, memory, operations, waits
+from services.classifier.engine import SHIPPED
+from services.classifier.engine.int8 import ENCODERS, Int8Engine
+from services.classifier.engine.native import Unsuitable
+
+TEXTS = ["they lost my bag", "Merci pour tout, équipage formidable !", "so what"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("student")
+    student.write(made, like=Path(str(files("services.classifier.weights") / SHIPPED)))
+    return made
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_both_encoders_run_it_and_agree(folder, encoder):
+    try:
+        engine = Int8Engine(folder, encoder=encoder)
+    except Unsuitable as reason:
+        pytest.skip(str(reason))
+    rows = engine.score(TEXTS)
+    assert rows.shape == (3, 3)
+    assert np.allclose(rows, Int8Engine(folder, encoder="portable").score(TEXTS), atol=0.05)
+
+
+def test_operations_are_two_for_each_weight_and_token(folder):
+    weights = 4 * (256 * 3 * 256 + 256 * 256 + 2 * 256 * 1024)
+    tokens = 3 * len(TEXTS)  # at least a word, a start and an end each
+    counted = operations(folder, TEXTS)
+    assert counted % (2 * weights) == 0
+    assert counted > 2 * weights * tokens
+
+
+def test_the_waits_of_an_idle_service_are_measured_through_the_agent(folder):
+    found = waits(Int8Engine(folder), TEXTS * 20)
+    assert 0 < found.alone_p50 <= found.alone_p99
+    assert found.loop_p99 <= found.loop_worst
+
+
+def test_scoring_goes_through_the_service_and_counts_posts(folder):
+    assert distinct(Int8Engine(folder), TEXTS, batch=2)() == 3
+
+
+def test_an_engine_that_fails_gives_no_figure(folder):
+    class Broken(Int8Engine):
+        def score(self, texts):
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        distinct(Broken(folder), TEXTS)()
+
+
+def test_the_memory_of_a_process_is_more_than_its_weights():
+    assert memory(TEXTS) > 50_000_000
