@@ -27,6 +27,7 @@ from services.alerter.settings import read as read_config
 from services.alerter.store.database import Database
 from services.broker import KafkaSettings, survey, topic_specs
 from services.classifier import engine
+from services.classifier.engine.int8 import Int8Engine
 from services.process import Settings, logs
 from services.standalone.embedded import find_binary
 from services.standalone.plan import Plan
@@ -269,7 +270,8 @@ async def _model(plan: Plan) -> list[Finding]:
         begun = time.monotonic()
         row = model.score(["They broke my guitar and laughed about it."])[0]
         took = (time.monotonic() - begun) * 1000
-        return f"{model.name} scores a complaint {row[0]:.2f} negative in {took:.0f} ms"
+        way = f" ({model.encoder} encoder)" if isinstance(model, Int8Engine) else ""
+        return f"{model.name}{way} scores a complaint {row[0]:.2f} negative in {took:.0f} ms"
 
     try:
         return [Finding("model", State.OK, await asyncio.to_thread(try_it))]

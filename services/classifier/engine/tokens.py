@@ -32,7 +32,8 @@ def normalise(text: str) -> str:
         text = _sound(html.unescape(text))
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    text = _LINK.sub("http", text)
+    if "://" in text or "www." in text.lower():
+        text = _LINK.sub("http", text)
     if "@" in text:
         text = _HANDLE.sub("@user", text)
     return " ".join(text.split())[:_MAX_TEXT]
