@@ -5,7 +5,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +23,6 @@ from services.classifier.engine.int8 import ENCODERS, Int8Engine
 
 ROUNDS, POSTS, ALONE, NAIVE_POSTS = 5, 1024, 512, 30
 REPEATS = (10, 25, 50)
-_NICE = 5  # the priority of the engine's threads, for all that they are compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,6 @@ def main(question: Question, *, as_json: bool) -> None:
 
 def measure(question: Question) -> Found:
     """Measure everything that this machine allows."""
-    with suppress(OSError):
-        os.nice(max(0, _NICE - os.nice(0)))
     some = question.posts
     posts = texts.made(POSTS) if some is None else texts.recorded(some, POSTS)
     found = Found()

@@ -122,4 +122,5 @@ def _encoder(folder: Path, device: str, threads: int, wanted: str | None) -> tup
 def _give_way() -> None:
     """Let this thread wait for all others of the machine; where that cannot be said, it does not."""
     with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        nice = os.getpriority(os.PRIO_PROCESS, 0) + _NICE
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
