@@ -8,7 +8,7 @@ import pytest
 from tests.databases import migrated, sqlite_url
 from tests.surfaces import acknowledge, acknowledged_everywhere, surfaces, until
 
-EACH = 30
+EACH = 12
 LIMIT_SECONDS = 3.0
 
 
