@@ -132,7 +132,7 @@ def paged(case: Case, incidents: dict[int, list[Incident]], within: int = JUDGED
     """Say whether a case paged while it lasted."""
     own = incidents.get(case.lane, [])
     until = case.begin + within
-    return any(i.paged is not None and case.begin < i.paged <= until for i in own)
+    return any(case.begin < page <= until for i in own for page in i.pages)
 
 
 def measures(cases: Sequence[Case], wrong: Sequence[bool]) -> list[Measure]:

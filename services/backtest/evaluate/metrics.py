@@ -39,14 +39,19 @@ class Incident:
     One incident of a lane.
 
     Attributes:
-        paged: Minute of its first page; None if it never paged.
+        pages: Minutes of its pages: one at `alert`, one more at `crisis`.
         told: Minutes of its opening and of each growth.
     """
 
     opened: int
-    paged: int | None
+    pages: tuple[int, ...]
     told: tuple[int, ...]
     level: str
+
+    @property
+    def paged(self) -> int | None:
+        """Minute of its first page; None if it never paged."""
+        return self.pages[0] if self.pages else None
 
 
 def incidents(events: Iterable[Event]) -> dict[int, list[Incident]]:
@@ -54,19 +59,13 @@ def incidents(events: Iterable[Event]) -> dict[int, list[Incident]]:
     found: dict[int, list[Incident]] = {}
     for event in events:
         own = found.setdefault(event.lane, [])
+        page = (event.minute,) if event.page else ()
         if event.event == "opened":
-            own.append(
-                Incident(
-                    event.minute,
-                    event.minute if event.page else None,
-                    (event.minute,),
-                    event.level,
-                )
-            )
+            own.append(Incident(event.minute, page, (event.minute,), event.level))
         elif event.event == "grew":
             last = own[-1]
-            paged = event.minute if last.paged is None and event.page else last.paged
-            own[-1] = Incident(last.opened, paged, (*last.told, event.minute), event.level)
+            told = (*last.told, event.minute)
+            own[-1] = Incident(last.opened, last.pages + page, told, event.level)
     return found
 
 
@@ -77,10 +76,10 @@ def alarms(own: Sequence[Incident], since: int, until: int) -> list[int]:
 
 def found_at(own: Sequence[Incident], onset: int, until: int) -> int | None:
     """
-    Return when a crisis was found: the first page after its onset, or growth of an incident that
-    was opened at most twelve hours before it and has paged.
+    Return when a crisis was found: the first page after its onset, also one more page of an
+    incident that is open, or growth of one that was opened at most twelve hours before and has paged.
     """
-    times = [i.paged for i in own if i.paged is not None and onset < i.paged <= until]
+    times = [page for i in own for page in i.pages if onset < page <= until]
     for incident in own:
         if incident.paged is not None and onset - LATE_GROWTH <= incident.opened <= onset:
             times += [t for t in incident.told if onset < t <= until and t >= incident.paged]

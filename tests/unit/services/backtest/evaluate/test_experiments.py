@@ -41,7 +41,7 @@ def test_the_smallest_found_is_told_of_each_brand_and_over_all():
         smallest.Case("fast", "perfect", "a", size, lane, BEGIN)
         for lane, size in enumerate((10, 10, 40, 40))
     ]
-    found = {lane: [Incident(BEGIN + 60, BEGIN + 60, (BEGIN + 60,), "alert")] for lane in (2, 3)}
+    found = {lane: [Incident(BEGIN + 60, (BEGIN + 60,), (BEGIN + 60,), "alert")] for lane in (2, 3)}
     own, mean = smallest.measures(cases, found, np.random.default_rng(1))
     assert own.value == pytest.approx(20)
     assert mean.name == "smallest found in 6 h, fast, perfect, geometric mean"
@@ -55,7 +55,7 @@ def case(lane, *, first_hour, brand="a"):
 
 def test_the_volume_out_is_what_came_before_the_page():
     cases = [case(0, first_hour=4.0), case(1, first_hour=0.5)]
-    own = {0: [Incident(BEGIN + 7, BEGIN + 7, (BEGIN + 7,), "alert")]}
+    own = {0: [Incident(BEGIN + 7, (BEGIN + 7,), (BEGIN + 7,), "alert")]}
     rows = {m.name: m for m in recombined.measures(cases, own, np.random.default_rng(1))}
     sure = rows["recombined, first hour >= 3x, median share of volume out"]
     assert (sure.value, sure.n) == (pytest.approx(0.07), 1)
@@ -68,7 +68,7 @@ def test_alarms_in_the_warm_up_are_not_held_against_the_budget():
     plan = budget.Plan(replicates=2, warm=1, days=8)
     brand = brands(Part.TUNE)[:1]
     times = {0: (BEGIN + 100, BEGIN + 1440), 1: (BEGIN + 5000,)}
-    found = {lane: [Incident(t, t, (t,), "alert") for t in ts] for lane, ts in times.items()}
+    found = {lane: [Incident(t, (t,), (t,), "alert") for t in ts] for lane, ts in times.items()}
     years = budget.Years(None, plan, ("1/week",), brand, found)
     assert years.alarms("1/week", 0) == 2
     assert years.asked("1/week") == pytest.approx(2)
@@ -102,10 +102,10 @@ def test_without_the_data_the_reason_says_what_is_missing(tmp_path):
 def test_precision_weighs_crises_against_alarms_of_calm_months():
     month = round(precision.MONTH * 1440)
     plan = budget.Plan(replicates=1, warm=0, days=round(precision.MONTH * 4))
-    calm = {0: [Incident(BEGIN + month, None, (BEGIN + month,), "alert")]}
+    calm = {0: [Incident(BEGIN + month, (), (BEGIN + month,), "alert")]}
     years = budget.Years(None, plan, ("1/month",), brands(Part.TUNE)[:1], calm)
     at = (BEGIN + 9,)
-    hit = {0: [Incident(BEGIN + 9, BEGIN + 9, at, "alert")]}
+    hit = {0: [Incident(BEGIN + 9, (BEGIN + 9,), at, "alert")]}
     cases = [case(0, first_hour=4.0), case(1, first_hour=4.0)]
     rows = {m.name.split()[2]: m for m in precision.measures(years, "1/month", cases, hit)}
     right, wrong = 0.5 / 3, 1 / 4  # a month

@@ -32,9 +32,9 @@ def test_every_kind_of_count_is_laid_over_the_brands_and_is_no_more_negative_tha
 def test_a_case_is_rejected_unless_it_pages_while_it_is_judged():
     cases = [generated.Case("meme", "a", lane, 1000) for lane in range(3)]
     found = {
-        0: [Incident(1010, 1010, (1010,), "alert")],
-        1: [Incident(1010, None, (1010,), "watch")],
-        2: [Incident(1400, 1400, (1400,), "alert")],
+        0: [Incident(1010, (1010,), (1010,), "alert")],
+        1: [Incident(1010, (), (1010,), "watch")],
+        2: [Incident(1400, (1400,), (1400,), "alert")],
     }
     wrong = [generated.paged(case, found) for case in cases]
     assert wrong == [True, False, False]

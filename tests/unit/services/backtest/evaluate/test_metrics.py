@@ -42,20 +42,32 @@ def test_an_incident_is_paged_when_it_first_pages_whenever_it_opened():
 
 
 def test_a_crisis_is_found_by_a_page_after_its_onset_only():
-    own = [Incident(50, 50, (50,), "alert"), Incident(130, 140, (130, 140), "alert")]
+    own = [Incident(50, (50,), (50,), "alert"), Incident(130, (140,), (130, 140), "alert")]
     assert found_at(own, 100, 200) == 140
     assert found_at(own, 100, 139) is None
     assert found_at(own, 140, 200) is None  # a page in the minute of the onset has not heard it
 
 
+def test_a_second_page_of_an_open_incident_finds_a_crisis_however_old_it_is():
+    told = [
+        event(10, "opened", page=True, level="alert"),
+        event(5000, "grew", level="alert"),
+        event(5030, "grew", page=True, level="crisis"),
+    ]
+    own = incidents(told)[0]
+    assert own[0].pages == (10, 5030)
+    assert found_at(own, 4990, 5100) == 5030
+    assert alarms(own, 4990, 5100) == []  # it is no second alarm
+
+
 def test_growth_counts_of_an_incident_that_paged_and_was_opened_half_a_day_before_at_most():
-    day = Incident(1000, 1005, (1000, 1005, 1500), "alert")
+    day = Incident(1000, (1005,), (1000, 1005, 1500), "alert")
     assert found_at([day], 1400, 1600) == 1500
     assert found_at([day], 1000 + 12 * 60, 2000) is None  # it did not grow any more
-    late = Incident(1000, 1005, (1000, 1005, 1800), "alert")
+    late = Incident(1000, (1005,), (1000, 1005, 1800), "alert")
     assert found_at([late], 1721, 1900) is None  # opened 721 minutes before
     assert found_at([late], 1720, 1900) == 1800
-    quiet = Incident(1000, None, (1000, 1500), "watch")
+    quiet = Incident(1000, (), (1000, 1500), "watch")
     assert found_at([quiet], 1400, 1600) is None
 
 

@@ -43,7 +43,7 @@ def test_alarms_in_warm_up_and_labelled_windows_are_not_counted():
     brand = real.Brand(recording(), 1.0, "1/week")
     day = 1440
     pages = [BEGIN + 5 * day, BEGIN + 15 * day + 60, BEGIN + 17 * day]
-    found = {0: [Incident(p, p, (p,), "alert") for p in pages]}
+    found = {0: [Incident(p, (p,), (p,), "alert") for p in pages]}
     whole, pooled = real.measures([brand], found)
     asked = 5 / 7  # days 14 to 20, less the window's
     assert whole.value == pytest.approx(1 / asked)
