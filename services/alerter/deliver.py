@@ -35,7 +35,7 @@ POLL: Final = timedelta(seconds=1)
 TIMEOUT: Final = timedelta(seconds=20)  # below the grace in which a process must stop
 LEASE: Final = timedelta(seconds=30)  # a timeout, and time to write down what came of it
 HELD: Final = timedelta(minutes=5)  # between two attempts at a page that was refused
-AT_ONCE: Final = 4  # incidents told to one receiver at the same time
+AT_ONCE: Final = 8  # incidents told to one receiver at the same time
 WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 10, 20, 40, 60, 120, 300))
 GIVE_UP: Final = timedelta(days=7)  # after the incident has ended; before, nothing is given up
 
