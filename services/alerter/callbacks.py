@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -11,8 +12,16 @@ import structlog
 
 from services.alerter.advance import Advancer
 from services.alerter.metrics import CALLBACKS
-from services.alerter.notifier import Notifier
-from services.alerter.notifier.callback import Dialling, Listener, Nothing, Signed, Take, Told
+from services.alerter.notifier import DeliveryId, Notifier
+from services.alerter.notifier.callback import (
+    STORM,
+    Dialling,
+    Listener,
+    Nothing,
+    Signed,
+    Take,
+    Told,
+)
 from services.alerter.store import answers, surfaces
 from services.alerter.store.database import Database
 from uproar.errors import Malformed, Unavailable
@@ -96,6 +105,9 @@ class Callbacks:
 
     async def take(self, listener: Listener, told: Told) -> None:
         """Do what was told, unless it was done before; raises Unavailable."""
+        if told.incident.startswith(STORM):
+            await self._take_all(listener, told)
+            return
         scope = f"{listener.type}:{told.key}"
         async with self._database.writing() as transaction:
             seen = await surfaces.seen(transaction, listener.name, told.incident)
@@ -117,6 +129,16 @@ class Callbacks:
         self._count(listener, outcome, told)
         if outcome in set(Nothing):
             await listener.reply(told, Nothing(outcome))
+
+    async def _take_all(self, listener: Listener, told: Told) -> None:
+        """Do to every incident of a storm what was done to their one message."""
+        lead = DeliveryId(told.incident.removeprefix(STORM))
+        async with self._database.reading() as transaction:
+            bundled = await surfaces.bundled(transaction, listener.name, lead)
+        for incident, episode in bundled:
+            key = f"{told.key}:{incident}"
+            one = replace(told, key=key, incident=incident, episode=episode)
+            await self.take(listener, one)
 
     async def _act(self, told: Told, seen: surfaces.Seen) -> str:
         """Return what became of it."""

@@ -104,7 +104,7 @@ def _arrived(row: sqlite3.Row, world: World) -> bool:
             return bool(said) and (not row["bundle"] or incident in json.dumps(said))
         case _:
             key = f"uproar:i1:{incident}:{row['episode']}"
-            key = f"uproar:i1:storm:{delivery}" if row["bundle"] else key
+            key = f"uproar:i1:storm:{delivery}:1" if row["bundle"] else key
             title = json.loads(row["payload"])["title"]
             triggers = [
                 m

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from services.alerter.notifier import Delivery
 from uproar.incident import Act, IncidentId
 from uproar.routing import ReceiverName
+
+STORM: Final = "storm:"
+"""So begins what stands for an incident where one message named many; its delivery follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

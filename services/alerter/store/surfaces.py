@@ -86,3 +86,17 @@ def _delivery(row: RowMapping, receiver: ReceiverName) -> Delivery:
         notice=msgspec.convert(row["payload"], Notice),
         created_at=row["created_at"],
     )
+
+
+async def bundled(
+    transaction: Transaction, receiver: ReceiverName, lead: DeliveryId
+) -> list[tuple[IncidentId, int]]:
+    """Return incident and episode of all that went out to a receiver in one message."""
+    query = (
+        select(DELIVERIES.c.incident, DELIVERIES.c.episode)
+        .where(DELIVERIES.c.receiver == receiver, DELIVERIES.c.bundle == lead)
+        .order_by(DELIVERIES.c.incident)
+    )
+    return [
+        (IncidentId(incident), episode) for incident, episode in await transaction.execute(query)
+    ]

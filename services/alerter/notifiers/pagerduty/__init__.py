@@ -10,7 +10,7 @@ import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent, Unknown
-from services.alerter.notifier.callback import Nothing, Signed, Told
+from services.alerter.notifier.callback import STORM, Nothing, Signed, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.pagerduty import news
@@ -167,7 +167,7 @@ class PagerDuty:
 def dedup_key(delivery: Delivery, installation: str) -> str:
     """Name the PagerDuty alert of one episode, or of a storm."""
     if delivery.bundle:
-        return f"uproar:{installation}:storm:{delivery.id}"
+        return f"uproar:{installation}:{STORM}{delivery.id}:1"
     return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
 
 
