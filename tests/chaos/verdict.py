@@ -14,7 +14,12 @@ from tests.chaos.plan import Plan
 from tests.chaos.world import World
 
 REPEATED = "This may be a repeat"
-IDLE = "standby > 0 AND attempt = 0 AND state = 'pending'"
+# What is kept for those who stand by and were never called: it may stay as it is.
+IDLE = """
+standby > 0 AND attempt = 0 AND state = 'pending' AND NOT EXISTS (
+  SELECT 1 FROM deliveries AS called WHERE called.attempt > 0
+  AND called.incident = deliveries.incident AND called.receiver = deliveries.receiver
+)"""
 
 
 @dataclass(slots=True, kw_only=True)
