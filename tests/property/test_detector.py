@@ -13,13 +13,13 @@ from tests.build import a_subject, an_assessment, some_scores
 from tests.oracle import Oracle, Said
 from uproar.assessment import Assessment
 from uproar.backlash import Backlash, Event, Level
-from uproar.detect import baseline
+from uproar.detect import baseline, budget
 from uproar.detect.policy import Policy
-from uproar.detect.scan import surprise
+from uproar.detect.surprise import surprise
 from uproar.detector import Closed, Detector
 from uproar.outlook.severity import severity
 from uproar.subject import SubjectId, alarms_per_day
-from uproar.watch import WATCH
+from uproar.watch import WATCH, Table
 
 BEGIN = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 LIVELY = settings(
@@ -144,28 +144,36 @@ def test_rows_are_the_same_whether_a_subject_was_caught_up_at_once_or_by_the_min
     idle, busy = [*posts, end], [*posts, end]
     _, jumped = run(idle, until)
     _, walked = run(busy, until, closes=[BEGIN + timedelta(hours=n) for n in range(1, 200)])
-    watches = [d._watches.table[0] for d in (jumped, walked)]
+    one, other = (d._watches.table.pack(np.array([0])) for d in (jumped, walked))
     for name in WATCH.names:
         if name not in {"offset", "closed_to"}:
-            assert np.allclose(watches[0][name], watches[1][name], rtol=1e-5, atol=1e-6), name
+            assert np.allclose(one[name], other[name], rtol=1e-5, atol=1e-6), name
 
 
 @given(hours=st.integers(1, 4000), seed=st.integers(0, 99), step=st.integers(1, 30))
 @LIVELY
 def test_idle_hours_are_caught_up_in_closed_form(hours: int, seed: int, step: int):
     rng, policy = np.random.default_rng(seed), Policy()
-    row = np.zeros(1, dtype=WATCH)
-    row["known"] = rng.integers(0, 1 << 24)
-    row["negative"], row["all"], row["exposure"] = 5.0, 20.0, 60.0
-    if seed % 2:
-        place = rng.integers(0, 24, 3)
-        row["hours_all"][0, place], row["hours_negative"][0, place] = 9.0, 3.0
-    jumped, walked = row.copy(), row.copy()
+    known, place = rng.integers(0, 1 << 24), rng.integers(1, 24, 3)
+
+    def a_table() -> Table:
+        row = Table(1)
+        budget.begin(row, policy)
+        budget.allow(row, np.array([1 / 30]), policy)
+        row["known"], row["slow"], row["days"] = known, 5.0, 3
+        row["negative"], row["all"], row["exposure"] = 5.0, 20.0, 60.0
+        row["top"], row["mean"], row["deviation"], row["reached"] = 2.0, 1.0, 0.3, 3
+        if seed % 2:
+            row["hours_all"][0, place], row["hours_negative"][0, place] = 9 / 16, 3 / 16
+        return row
+
+    jumped, walked = a_table(), a_table()
     baseline.advance(jumped, np.array([hours * 12]), policy)
     for hour in [*range(1, hours, step), hours]:
         baseline.advance(walked, np.array([hour * 12]), policy)
+    one, other = (row.pack(np.array([0])) for row in (jumped, walked))
     for name in WATCH.names:
-        assert np.allclose(jumped[name], walked[name], rtol=1e-4, atol=1e-6), name
+        assert np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name
 
 
 @given(

@@ -1,13 +1,11 @@
 """Correction: what comes too late to be judged still teaches what is usual, and nothing else."""
 
-import numpy as np
-
 from uproar.detect.baseline import BINS_AN_HOUR
 from uproar.detect.policy import Policy
-from uproar.watch import HOURS
+from uproar.watch import HOURS, Row
 
 
-def correct(row: np.void, hour: int, negative: float, policy: Policy) -> None:
+def correct(row: Row, hour: int, negative: float, policy: Policy) -> None:
     """
     Teach a row one post of the past, in place; no window counts it.
 
@@ -28,12 +26,13 @@ def correct(row: np.void, hour: int, negative: float, policy: Policy) -> None:
     weight = policy.fade ** max(age - HOURS, 0)
     row["negative"] += weight * negative
     row["all"] += weight
+    row["rated"] = 0
 
 
-def _reach_back(row: np.void, *, newest: int, oldest: int, policy: Policy) -> None:
+def _reach_back(row: Row, *, newest: int, oldest: int, policy: Policy) -> None:
     """Make known the hours of these ages: those of the last day by a bit, older ones as exposure."""
     first = max(newest, 0)
-    row["known"] |= np.uint32(sum(1 << age for age in range(first, min(oldest + 1, HOURS))))
+    row["known"] |= sum(1 << age for age in range(first, min(oldest + 1, HOURS)))
     older = max(first, HOURS) - HOURS, max(oldest + 1, HOURS) - HOURS
     fade = policy.fade
     row["exposure"] += (fade ** older[0] - fade ** older[1]) / (1 - fade)

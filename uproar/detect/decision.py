@@ -4,70 +4,93 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uproar.detect import gate
-from uproar.detect.baseline import Array
-from uproar.detect.policy import BIN_WINDOWS, Policy
-from uproar.detect.scan import Scan, scan
-from uproar.watch import Table
+from uproar.detect import budget, gate
+from uproar.detect.policy import ALERT, SHORT, SLOW, WATCH, WINDOW_OF, Policy
+from uproar.detect.scan import Scan, newest_authors, of_statistics, scan
+from uproar.watch import Array, Rows
 
-ALERT = 1
+_HOUR = SHORT - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """
-    What the windows that end now say; arrays of shape (subjects,), what they saw beside.
+    What the windows that end now say of rows with something to say; arrays of shape (rows,).
 
     Attributes:
+        rows: Their places among the rows that were judged: above ``watch`` in some statistic, or
+            asked for. The others reached no level.
+        seen: What their windows saw.
+        thresholds: From which statistic on each level is reached; (rows, levels, statistics).
         level: Highest level reached, gates passed: a Level's rank, -1 below ``watch``.
-        window: The window that decides: the highest level, then the greatest statistic above its
-            threshold of ``alert``.
+        place: The statistic that decides: the highest level, then the most above its threshold.
         lively: Whether a window of an hour or less reaches ``watch``, gates passed.
-        loud: Whether any window is above ``watch``, whatever the gates say.
+        loud: Whether any statistic is above ``watch``, whatever the gates say.
+        flooded: Whether the hour is beyond every budget.
     """
 
-    scan: Scan
+    rows: Array
+    seen: Scan
     verdicts: gate.Verdicts
     thresholds: Array
     level: Array
-    window: Array
+    place: Array
     lively: Array
     loud: Array
+    flooded: Array
 
 
-def decide(w: Table, minute: int, thresholds: Array, policy: Policy) -> Decision:
+def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     """
     Judge rows whose rings stand at the last minute before ``minute``.
 
     Args:
-        w: The rows.
+        w: The rows; the greatest statistics of the day are noted in them.
         minute: The first that is still open.
-        thresholds: Of each subject, shape (subjects, levels, windows).
         policy: How to decide.
+        exact: Rows whose statistic is wanted whatever it is; shape (rows,).
     """
-    scanned = scan(w, minute, policy)
-    verdicts = gate.judge(scanned, policy)
-    reached = (scanned.statistic[:, None, :] >= thresholds).sum(axis=1) - 1
-    allowed = np.where(verdicts.passed, np.minimum(reached, verdicts.highest), -1)
-    margin = scanned.statistic - thresholds[:, ALERT, :]
+    seen = scan(w, minute, policy, exact=exact)
+    budget.note(w, seen.statistic)
+    above = (seen.statistic >= w["thresholds"][:, WATCH, :]).any(axis=1)
+    flooded = _flooded(seen, policy)
+    rows = np.flatnonzero(above | flooded | exact)
+    seen, flooded = seen.of(rows), flooded[rows]
+    verdicts = gate.judge(seen, newest_authors(w, rows, minute, seen.covered), policy)
+    thresholds = w["thresholds"][rows].astype(np.float64)
+    reached = (seen.statistic[:, None, :] >= thresholds).sum(axis=1) - 1
+    reached[:, _HOUR] = np.where(flooded, np.maximum(reached[:, _HOUR], ALERT), reached[:, _HOUR])
+    passed, highest = of_statistics(verdicts.passed), of_statistics(verdicts.highest)
+    allowed = np.where(passed, np.minimum(reached, highest), -1)
+    margin = seen.statistic / thresholds[:, ALERT, :]
     return Decision(
-        scan=scanned,
+        rows=rows,
+        seen=seen,
         verdicts=verdicts,
         thresholds=thresholds,
         level=allowed.max(axis=1),
-        window=(allowed * 1000.0 + margin).argmax(axis=1),
-        lively=allowed[:, :BIN_WINDOWS].max(axis=1) >= 0,
+        place=(allowed * 1000.0 + margin).argmax(axis=1),
+        lively=allowed[:, :SHORT].max(axis=1) >= 0,
         loud=reached.max(axis=1) >= 0,
+        flooded=flooded,
     )
+
+
+def _flooded(seen: Scan, policy: Policy) -> Array:
+    usual = seen.usual_negative[:, _HOUR]
+    most = policy.ceiling_times * usual + policy.ceiling_people
+    known = seen.statistic[:, _HOUR] > 0
+    return np.asarray(known & (seen.negative[:, _HOUR] >= most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One subject's part of a decision, in its deciding window, as plain numbers."""
+    """One subject's part of a decision, by its deciding statistic, as plain numbers."""
 
     level: int
     lively: bool
     loud: bool
+    flooded: bool
     negative: float
     posts: int
     baseline: float
@@ -76,6 +99,7 @@ class Finding:
     alert: float
     minutes: int
     window: int
+    slow: bool
     share: float | None
     usual_share: float
     authors: int
@@ -90,26 +114,27 @@ class Finding:
 
 def finding(decision: Decision, row: int) -> Finding:
     """Take one subject's part out of a decision."""
-    window, level = int(decision.window[row]), int(decision.level[row])
-    scanned, usual = decision.scan, decision.scan.usual
-    posts, negative = scanned.posts[row, window], scanned.negative[row, window]
-    hour = BIN_WINDOWS - 1
+    place, level = int(decision.place[row]), int(decision.level[row])
+    window, seen = int(WINDOW_OF[place]), decision.seen
+    posts, negative = seen.posts[row, window], seen.negative[row, window]
     needed = max(level, ALERT if level < 0 else 0)
     return Finding(
         level=level,
         lively=bool(decision.lively[row]),
         loud=bool(decision.loud[row]),
+        flooded=bool(decision.flooded[row]),
         negative=float(negative),
         posts=round(float(posts)),
-        baseline=float(usual.negative[row, window]),
-        statistic=float(scanned.statistic[row, window]),
-        threshold=float(decision.thresholds[row, max(level, 0), window]),
-        alert=float(decision.thresholds[row, ALERT, window]),
-        minutes=int(usual.covered[row, window]),
+        baseline=float(seen.usual_negative[row, window]),
+        statistic=float(seen.statistic[row, place]),
+        threshold=float(decision.thresholds[row, max(level, 0), place]),
+        alert=float(decision.thresholds[row, ALERT, place]),
+        minutes=int(seen.covered[window]),
         window=window,
+        slow=place == SLOW,
         share=float(negative / posts) if posts > 0 else None,
-        usual_share=float(usual.share[row, window]),
-        authors=int(scanned.authors[row, window]),
-        excess=float(scanned.negative[row, hour] - usual.negative[row, hour]),
+        usual_share=float(seen.usual_share[row, window]),
+        authors=int(decision.verdicts.authors[row, window]),
+        excess=float(seen.negative[row, _HOUR] - seen.usual_negative[row, _HOUR]),
         gates=gate.verdicts_in_words(decision.verdicts, row, window, needed),
     )

@@ -5,9 +5,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from uproar.detect.baseline import Array
 from uproar.detect.policy import CONTEXT, Policy
 from uproar.detect.scan import Scan
+from uproar.watch import Array
 
 
 class Gate(StrEnum):
@@ -29,16 +29,18 @@ OPEN = "open"
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """
-    Whether each window may count; shape (subjects, windows).
+    Whether each window may count; shape (rows, windows).
 
     Attributes:
         share: The share of negative posts is not below the usual one.
         excess: Enough of the posts beyond the usual number are negative.
-        highest: Highest level for which there are enough authors (-1: none).
+        authors: Distinct authors of negative posts, at most ``AUTHORS``.
+        highest: Highest level for which there are enough of them (-1: none).
     """
 
     share: Array
     excess: Array
+    authors: Array
     highest: Array
 
     @property
@@ -47,21 +49,28 @@ class Verdicts:
         return np.asarray(self.share & self.excess)
 
 
-def judge(scanned: Scan, policy: Policy) -> Verdicts:
-    """Say which windows hold what a backlash is made of."""
-    posts, negative, usual = scanned.posts, scanned.negative, scanned.usual
-    expected = posts * usual.share
+def judge(seen: Scan, authors: Array, policy: Policy) -> Verdicts:
+    """
+    Say which windows hold what a backlash is made of.
+
+    Args:
+        seen: What the windows saw.
+        authors: Distinct authors of negative posts in each, at most ``AUTHORS``; (rows, windows).
+        policy: What a backlash is made of.
+    """
+    posts, negative = seen.posts, seen.negative
+    expected = posts * seen.usual_share
     # Posts of a day hang together: a share varies by a tenth or so beside its binomial noise.
-    noise = np.sqrt(expected * (1 - usual.share) + (0.1 * posts) ** 2 + 1e-9)
+    noise = np.sqrt(expected * (1 - seen.usual_share) + (0.1 * posts) ** 2 + 1e-9)
     share = negative >= expected - policy.below * noise
-    beyond = np.maximum(posts - usual.posts, 1e-9)
-    excess = negative - usual.negative
+    beyond = np.maximum(posts - seen.usual_posts, 1e-9)
+    excess = negative - seen.usual_negative
     enough = excess >= policy.excess_share * beyond
     # A few minutes of happy talk may be angry by chance: six hours of it are not.
     mostly = excess - 0.5 * np.sqrt(beyond) >= policy.mostly * beyond
     excess_passes = (enough & enough[:, CONTEXT]) | mostly
-    highest = (scanned.authors[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
-    return Verdicts(share=share, excess=excess_passes, highest=highest)
+    highest = (authors[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
+    return Verdicts(share=share, excess=excess_passes, authors=authors, highest=highest)
 
 
 def verdicts_in_words(verdicts: Verdicts, row: int, window: int, level: int) -> dict[str, str]:

@@ -1,83 +1,154 @@
-"""Scan: how strange the negative posts of the last 10 minutes to 24 hours are. Not what follows."""
+"""Scan: what was heard in the last 10 minutes to 24 hours, and how strange that is. Not what follows."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-from uproar.detect.baseline import Array, Usual, usual
-from uproar.detect.policy import BINS_OF, HOURS_OF, Policy
-from uproar.watch import BIN, BINS, HOURS, Table
+from uproar.detect.baseline import FULL_DAY, cut, rate
+from uproar.detect.policy import (
+    BINS_OF,
+    DAY,
+    HOURS_OF,
+    LAG_OF,
+    SHORT,
+    SPAN,
+    WATCH,
+    WINDOW_OF,
+    WINDOWS,
+    Policy,
+)
+from uproar.detect.surprise import at_most, surprise
+from uproar.watch import BIN, BINS, HOURS, SCALE, STATISTICS, Array, Rows
 
-CEILING: Final = 300.0
-"""Greatest statistic that is told apart."""
+_ALONE = np.array([1.0, 1.0, 1.0, 0.75, 0.5, 0.0])
+"""How much of the doubt about an hour of day weighs in each window: a day holds every hour."""
+_NARROWER = np.sqrt(60 / SPAN)
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
     """
-    What was heard and what is usual in each window that ends now; shape (subjects, windows).
+    What was heard and what is usual in each window that ends now; arrays of shape (rows, windows).
 
     Attributes:
         negative, posts: Heard: negative posts (sum of probabilities) and scored posts.
-        statistic: -log10 of the probability that chance gives so many negative posts.
-        authors: Distinct authors of negative posts, at most ``AUTHORS``.
+        usual_negative, usual_posts, usual_share: Usual.
+        covered: Minutes that each window covers, at most as long as its name says; (windows,).
+        statistic: -log10 of the probability that chance gives so many negative posts; the slow sum
+            last; (rows, statistics).
     """
 
-    usual: Usual
     negative: Array
     posts: Array
+    usual_negative: Array
+    usual_posts: Array
+    usual_share: Array
+    covered: Array
     statistic: Array
-    authors: Array
+
+    def of(self, rows: Array) -> "Scan":
+        """Return it for some of the rows."""
+        return Scan(
+            self.negative[rows],
+            self.posts[rows],
+            self.usual_negative[rows],
+            self.usual_posts[rows],
+            self.usual_share[rows],
+            self.covered,
+            self.statistic[rows],
+        )
 
 
-def scan(w: Table, minute: int, policy: Policy) -> Scan:
-    """Look at rows whose rings stand at the last minute before ``minute``."""
-    expected = usual(w, minute, policy)
-    negative = _heard(w["bins_negative"], w["hours_negative"], minute)
-    statistic = surprise(negative, expected.negative, 1 / expected.variance)
-    written = w["authors_at"][:, None, :] >= (minute - expected.covered)[:, :, None]
+def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
+    """
+    Look at rows whose rings stand at the last minute before ``minute``.
+
+    Args:
+        w: The rows.
+        minute: First minute that is still open.
+        policy: How to look.
+        exact: Rows, shape (rows,), whose statistic is wanted whatever it is. Of the others only
+            what may reach a level or be the greatest of its day is worked out, and 0 stands else.
+    """
+    hour, gone = divmod(minute - 1, 60)  # the running hour, and what of it has passed
+    gone += 1
+    rate(w, np.full(len(w), hour), policy)
+    negative, posts = _heard(w, minute, hour, policy)
+    covered, weight = _weights(w, minute, gone)
+    mean = w["level_negative"][:, LAG_OF].astype(np.float64) * weight
+    variance = (
+        w["unsure"][:, LAG_OF].astype(np.float64)
+        + w["doubt"][:, None] * _ALONE
+        + w["noise"][:, None] * _NARROWER
+    )
+    known = w["heard_hours"][:, LAG_OF] >= np.maximum(policy.learning, SPAN / 60)
     return Scan(
-        usual=expected,
         negative=negative,
-        posts=np.maximum(_heard(w["bins_all"], w["hours_all"], minute), negative),
-        statistic=np.where(expected.known, statistic, 0.0),
-        authors=(written & (w["authors"] != 0)[:, None, :]).sum(axis=2),
+        posts=np.maximum(posts, negative),
+        usual_negative=mean,
+        usual_posts=w["level_all"][:, LAG_OF].astype(np.float64) * weight,
+        usual_share=w["usual_share"][:, LAG_OF].astype(np.float64),
+        covered=covered,
+        statistic=_statistic(w, negative, mean, variance, known, exact=exact),
     )
 
 
-def _heard(bins: Array, hours: Array, minute: int) -> Array:
-    bin_, hour = (minute - 1) // BIN, (minute - 1) // 60
-    newest = np.cumsum(bins[:, (bin_ - np.arange(BINS)) % BINS], axis=1, dtype=np.float64)
-    longest = np.cumsum(hours[:, (hour - np.arange(HOURS)) % HOURS], axis=1, dtype=np.float64)
-    return np.concatenate([newest[:, BINS_OF - 1], longest[:, HOURS_OF - 1]], axis=1)
+def _heard(w: Rows, minute: int, hour: int, policy: Policy) -> tuple[Array, Array]:
+    bin_ = (minute - 1) // BIN
+    newest = (bin_ - np.arange(BINS)) % BINS
+    negative = w["bins_negative"][:, newest].astype(np.float64)
+    posts = w["bins_all"][:, newest].astype(np.float64)
+    running = np.arange(BINS) <= bin_ % BINS
+    factor = np.where(running, w["now"][:, None], w["last"][:, None])
+    share = cut(w, policy, negative, factor)
+    hours = (hour - np.arange(1, HOURS)) % HOURS
+    sums = []
+    for counts, name in ((negative, "negative"), (posts, "all")):
+        bins = np.cumsum(counts * share, axis=1)[:, BINS_OF - 1]
+        bins[:, 0] = counts[:, 0] + counts[:, 1]  # the shortest window takes what comes
+        now = w[f"hour_{name}"] + counts[:, 0] * share[:, 0]
+        older = np.cumsum(w[f"hours_{name}"][:, hours], axis=1, dtype=np.float64) * SCALE
+        sums.append(np.concatenate([bins, older[:, HOURS_OF - 2] + now[:, None]], axis=1))
+    return sums[0], sums[1]
 
 
-def surprise(count: Array, mean: Array, size: Array) -> Array:
-    """
-    Say how improbable a negative-binomial count is.
+def _weights(w: Rows, minute: int, gone: int) -> tuple[Array, Array]:
+    """Return the minutes each window covers, and how many usual hours that is worth."""
+    in_bins = BINS_OF * BIN - (BIN - 1 - (minute - 1) % BIN)
+    in_hours = HOURS_OF * 60 - (60 - gone)
+    this = np.minimum(in_bins, gone)
+    now, last = w["now"][:, None].astype(np.float64), w["last"][:, None]
+    short = (now * this + last * (in_bins - this)) / 60
+    long = w["whole"] + now * gone / 60
+    return np.concatenate([in_bins, in_hours]), np.concatenate([short, long], axis=1)
 
-    A saddlepoint approximation (Lugannani and Rice, in Barndorff-Nielsen's form): within 0.1 of
-    the exact tail, also far out and for counts that are no whole numbers.
 
-    Args:
-        count: What was heard.
-        mean: What is usual, > 0.
-        size: How certain that is: variance = mean + mean^2 / size.
+def _statistic(
+    w: Rows, negative: Array, mean: Array, variance: Array, known: Array, *, exact: Array
+) -> Array:
+    """Work out what is wanted of the statistics, where more than usual was heard."""
+    statistic = np.zeros((len(w), STATISTICS))
+    worth = np.minimum(np.expm1(w["top"].astype(np.float64)), w["thresholds"][:, WATCH, :])
+    # Half precision rounds the greatest of today: whatever may be it is worked out.
+    likely = at_most(negative, mean, 1 / variance) >= 0.99 * worth[:, :WINDOWS]
+    rows, windows = np.nonzero(known & (negative > mean) & (likely | exact[:, None]))
+    statistic[rows, windows] = surprise(
+        negative[rows, windows], mean[rows, windows], 1 / variance[rows, windows]
+    )
+    statistic[:, -1] = np.where(w["heard_hours"][:, -1] >= FULL_DAY, w["slow"], 0.0)
+    return statistic
 
-    Returns:
-        -log10 P(N >= count), 0 where the count is about the mean or less, at most CEILING.
-    """
-    whole = np.maximum(count, 1.0)  # less than one post is that part of one
-    part = np.clip((count - mean) / np.maximum(whole - mean, 1e-9), 0.0, 1.0)
-    x = np.where(whole - 0.5 > mean, whole - 0.5, mean * 2)
-    tilt = np.log(x * (mean + size) / (mean * (x + size)))
-    deviance = x * np.log(x / mean) - (x + size) * np.log((x + size) / (mean + size))
-    root = np.sqrt(2 * np.maximum(deviance, 1e-12))
-    # Closer to the mean the formula is 0/0, and nothing is strange.
-    more = (whole - 0.5 > mean) & (root > 0.01)
-    lattice = np.maximum(2 * np.sinh(tilt / 2), 1e-12) * np.sqrt(x * (x + size) / size)
-    z = np.maximum(root + np.log(lattice / root) / root, 0.0)
-    # -ln of the normal tail beyond z (Sampford's bound, within 1 % from z = 1 on)
-    tail = z * z / 2 + 0.5 * np.log(2 * np.pi) - np.log(4 / (3 * z + np.sqrt(z * z + 8)))
-    return np.where(more, np.minimum(part * tail / np.log(10), CEILING), 0.0)
+
+def newest_authors(w: Rows, rows: Array, minute: int, covered: Array) -> Array:
+    """Count distinct authors of negative posts in each window; shape (rows, windows)."""
+    written = w["authors_at"][rows][:, None, :] >= (minute - covered)[:, None]
+    return np.asarray((written & (w["authors"][rows] != 0)[:, None, :]).sum(axis=2))
+
+
+def of_statistics(windows: Array) -> Array:
+    """Return what holds of each window for each statistic; shape (rows, statistics)."""
+    return np.asarray(windows[:, WINDOW_OF])
+
+
+assert WINDOWS - 1 == DAY
+assert SHORT < WINDOWS

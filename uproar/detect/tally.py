@@ -1,142 +1,202 @@
 """Tally: what the posts of one minute add to each subject. Not what that means."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from uproar.assessment import Assessment
 from uproar.detect import crowd
-from uproar.detect.once import Once
-from uproar.watch import BIN, BINS, HOURS, Table
-
-UNSCORED: Final = -1.0
-
-
-class Heard(NamedTuple):
-    """
-    A post that waits for its minute, as numbers.
-
-    Attributes:
-        at: Event time, seconds since 1970.
-        slot: Whom it is about.
-        author: Pseudonym; the post's own id when it has none.
-        copy: What its text says (fingerprint); None when too short to compare.
-        negative: Probability; UNSCORED when the model could not say.
-        counted: It was counted before a crash: it only reminds of its author and its copies.
-        candidate: The whole post while it may become evidence.
-    """
-
-    at: float
-    post: str
-    slot: int
-    author: str
-    copy: str | None
-    negative: float
-    positive: float
-    counted: bool
-    candidate: Assessment | None
+from uproar.detect.baseline import BINS_AN_HOUR
+from uproar.detect.heard import Heard
+from uproar.detect.voices import Voices
+from uproar.watch import AUTHORS, BIN, BINS, HOURS, SCALE, Array, Row, Rows
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tally:
     """
-    What some time brings about one subject.
+    What some time brings about subjects; arrays of shape (subjects,).
 
     Attributes:
-        posts: All of them, own ones apart.
-        all: Scored ones, each author and copy once an hour.
-        negative: How negative these are, as a sum of probabilities.
-        positive: How positive.
-        unscored: Those the model could not score: never negative.
-        authors: Distinct authors who are with these for the first time ones of a negative post.
-        names: Their numbers (:func:`uproar.detect.crowd.name_of`).
+        slots: About whom, in order.
+        posts: Posts, repeats of an author and copies included.
+        all: Scored posts, each author and each text once.
+        negative: Sum of their probabilities to be negative, likewise.
+        positive: Sum of their probabilities to be praise.
+        unscored: Posts that the model could not score.
+        authors: Authors who wrote their first negative post of the hour.
+        who: Those: place in ``slots`` and name (:func:`uproar.detect.crowd.name_of`), in order.
     """
 
-    posts: int = 0
-    all: int = 0
-    negative: float = 0.0
-    positive: float = 0.0
-    unscored: int = 0
-    authors: int = 0
-    names: list[int] = field(default_factory=list)
+    slots: Array
+    posts: Array
+    all: Array
+    negative: Array
+    positive: Array
+    unscored: Array
+    authors: Array
+    who: tuple[Array, Array]
+
+    def at(self, slots: Array) -> "Tally":
+        """Return it for these slots, in order: 0 where nothing was said."""
+        if len(slots) == len(self.slots) and (slots == self.slots).all():
+            return self
+        if not np.isin(self.slots, slots).all():
+            return self.only(slots).at(slots)
+        place = np.searchsorted(slots, self.slots)
+
+        def spread(column: Array) -> Array:
+            wide = np.zeros(len(slots), column.dtype)
+            wide[place] = column
+            return wide
+
+        return Tally(
+            slots,
+            spread(self.posts),
+            spread(self.all),
+            spread(self.negative),
+            spread(self.positive),
+            spread(self.unscored),
+            spread(self.authors),
+            (place[self.who[0]], self.who[1]),
+        )
+
+    def only(self, slots: Array) -> "Tally":
+        """Return it without those who are not among these slots (in order)."""
+        stays = np.isin(self.slots, slots)
+        if stays.all():
+            return self
+        place = np.cumsum(stays) - 1
+        kept = stays[self.who[0]]
+        return Tally(
+            self.slots[stays],
+            self.posts[stays],
+            self.all[stays],
+            self.negative[stays],
+            self.positive[stays],
+            self.unscored[stays],
+            self.authors[stays],
+            (place[self.who[0][kept]], self.who[1][kept]),
+        )
+
+    def of(self, place: int) -> "One":
+        """Return one subject's part."""
+        return One(
+            posts=int(self.posts[place]),
+            negative=float(self.negative[place]),
+            positive=float(self.positive[place]),
+            authors=int(self.authors[place]),
+            unscored=int(self.unscored[place]),
+        )
 
 
-def count(posts: Iterable[Heard], once: Once) -> dict[int, Tally]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class One:
+    """What some time brought about one subject; as :class:`Tally`."""
+
+    posts: int
+    negative: float
+    positive: float
+    authors: int
+    unscored: int
+
+
+NOTHING: Final = One(posts=0, negative=0.0, positive=0.0, authors=0, unscored=0)
+
+
+def count(posts: Heard, voices: Voices) -> Tally:
     """
     Count the posts of a minute per subject.
 
     Args:
-        posts: In order of time and id.
-        once: Who has spoken in the last hour.
+        posts: In order of time and name.
+        voices: Who has spoken in the last hour.
     """
-    tallies: dict[int, Tally] = {}
-    for post in posts:
-        slot, negative = post.slot, post.negative
-        if post.counted:
-            if negative >= 0:
-                once.share(slot, post.at, post.author, post.copy, negative)
-            continue
-        tally = tallies.get(slot)
-        if tally is None:
-            tally = tallies[slot] = Tally()
-        tally.posts += 1
-        if negative < 0:
-            tally.unscored += 1
-            continue
-        share = once.share(slot, post.at, post.author, post.copy, negative)
-        tally.negative += share.negative
-        if share.counts:
-            tally.all += 1
-            tally.positive += post.positive
-        if share.crosses:
-            tally.authors += 1
-            tally.names.append(crowd.name_of(post.author))
-    return tallies
+    scored = posts.negative >= 0
+    heard = posts[scored]
+    share = voices.share(heard)
+    fresh = ~posts.counted
+    slots, place = np.unique(posts.slot[fresh], return_inverse=True)
+    wide = len(slots)
+    new = ~heard.counted
+    where = np.searchsorted(slots, heard.slot[new])
+    counts, crosses = share.counts[new], share.crosses[new]
+
+    def total(weights: Array) -> Array:
+        return np.bincount(where, weights, minlength=wide)
+
+    return Tally(
+        slots=slots,
+        posts=np.bincount(place, minlength=wide),
+        all=total(counts),
+        negative=total(share.negative[new]),
+        positive=total(heard.positive[new] * counts),
+        unscored=np.bincount(place, ~scored[fresh], minlength=wide).astype(np.int64),
+        authors=total(crosses).astype(np.int64),
+        who=(where[crosses], heard.author[new][crosses]),
+    )
 
 
-def add(w: Table, number: int, tallies: Sequence[Tally]) -> None:
+def add(w: Rows, number: int, brought: Tally) -> None:
     """
     Add what a minute brought to rows that stand at it or, for late posts, behind it; in place.
 
     Args:
         w: Rows, their rings at the minute's five minutes or later.
         number: The minute.
-        tallies: One for each row.
+        brought: For these rows.
     """
-    bin_, hour = number // BIN, number // 60
-    negative = np.array([tally.negative for tally in tallies])
-    posts = np.array([float(tally.all) for tally in tallies])
-    in_ring = w["bin"] - bin_ < BINS
-    w["bins_negative"][:, bin_ % BINS] += np.where(in_ring, negative, 0.0)
-    w["bins_all"][:, bin_ % BINS] += np.where(in_ring, posts, 0.0)
-    w["hours_negative"][:, hour % HOURS] += negative
-    w["hours_all"][:, hour % HOURS] += posts
-    for place, tally in enumerate(tallies):
-        for name in tally.names:
-            crowd.remember(w[place], name, number)
+    add_counts(w, number, brought.negative, brought.all)
     grows = w["level"] > 0
-    w["posts"] += np.where(grows, [tally.posts for tally in tallies], 0).astype(np.uint32)
-    w["size"] += np.where(grows, negative, 0.0)
+    if grows.any():
+        w.change("posts")[...] += np.where(grows, brought.posts, 0).astype(np.uint32)
+        w.change("size")[...] += np.where(grows, brought.negative, 0.0).astype(np.float32)
+    places, names = brought.who
+    seen = np.zeros(len(w), np.int64)
+    for place, name in zip(places[::-1].tolist(), names[::-1].tolist(), strict=True):
+        if grows[place]:
+            crowd.add(w.change("sketch")[place], name)
+        if seen[place] < AUTHORS:  # of the minute the last are as new as any
+            seen[place] += 1
+            crowd.remember(Row(w, place), name, number)
 
 
-def add_to_reading(w: Table, tallies: Sequence[Tally]) -> None:
+def add_counts(w: Rows, number: int, negative: Array, posts: Array) -> None:
+    """Add counts of a minute to the rings; late ones to the hour that has taken their place."""
+    rows, bin_ = np.arange(len(w)), number // BIN
+    behind = w["bin"] - bin_
+    place = bin_ % BINS
+    in_ring = behind < BINS
+    for name, more in (("negative", negative), ("all", posts)):
+        w.change(f"bins_{name}")[:, place] += np.where(in_ring, more, 0.0).astype(np.float32)
+    late = np.flatnonzero(behind > 0)
+    if not len(late):
+        return
+    hour = number // 60
+    running = w["bin"][late] // BINS_AN_HOUR == hour
+    for name, more in (("negative", negative), ("all", posts)):
+        now = w.change(f"hour_{name}")
+        now[late] += np.where(running, more[late], 0.0).astype(np.float32)
+        kept = w.change(f"hours_{name}")
+        kept[rows[late], hour % HOURS] += np.where(running, 0.0, more[late] / SCALE).astype(
+            np.float16
+        )
+
+
+def add_to_reading(w: Rows, brought: Tally) -> None:
     """Add what a minute brought to the reading of its five minutes, in place."""
-    w["bin_posts"] += np.array([t.posts for t in tallies], dtype=np.uint32)
-    w["bin_positive"] += np.array([t.positive for t in tallies], dtype=np.float32)
-    w["bin_authors"] += np.array([t.authors for t in tallies], dtype=np.uint32)
-    w["bin_unscored"] += np.array([t.unscored for t in tallies], dtype=np.uint32)
+    w.change("bin_posts")[...] += brought.posts.astype(np.uint32)
+    w.change("bin_positive")[...] += brought.positive.astype(np.float32)
+    for name, more in (("bin_authors", brought.authors), ("bin_unscored", brought.unscored)):
+        w[name] = np.minimum(w[name] + more, np.iinfo(np.uint16).max)
 
 
-def five_minutes(row: np.void, number: int) -> Tally:
+def five_minutes(row: Row, number: int) -> One:
     """Return the tally of the five minutes in which a minute lies, from a row that stands there."""
-    place = number // BIN % BINS
-    return Tally(
+    return One(
         posts=int(row["bin_posts"]),
-        all=int(row["bins_all"][place]),
-        negative=float(row["bins_negative"][place]),
+        negative=float(row["bins_negative"][number // BIN % BINS]),
         positive=float(row["bin_positive"]),
-        unscored=int(row["bin_unscored"]),
         authors=int(row["bin_authors"]),
+        unscored=int(row["bin_unscored"]),
     )

@@ -10,14 +10,15 @@ import numpy as np
 
 from uproar.assessment import Assessment
 from uproar.backlash import Backlash, Event, Evidence
-from uproar.detect import baseline, crowd, episode
-from uproar.detect.budget import thresholds
+from uproar.detect import baseline, budget, crowd, episode
 from uproar.detect.correction import correct
 from uproar.detect.decision import Finding, decide, finding
 from uproar.detect.episode import Change, Episode, Seen
-from uproar.detect.once import Once
-from uproar.detect.policy import LEVELS, SPAN, Policy
-from uproar.detect.tally import Tally, add, add_to_reading, count, five_minutes
+from uproar.detect.heard import Heard
+from uproar.detect.policy import LEVELS, Policy
+from uproar.detect.tally import NOTHING, Tally, add, add_to_reading, count, five_minutes
+from uproar.detect.voices import Voices
+from uproar.detector.columns import Columns, columns_of
 from uproar.detector.telling import Told, backlash, reading
 from uproar.detector.waiting import Waiting
 from uproar.post import Deletion
@@ -25,12 +26,13 @@ from uproar.reading import Reading
 from uproar.story.evidence import choose
 from uproar.story.reservoir import Reservoir
 from uproar.subject import Subject, SubjectId, alarms_per_day
-from uproar.watch import BIN, UNBORN, Watches, minute_of, start_of
+from uproar.watch import BIN, UNBORN, Array, Row, Some, Watches, minute_of, start_of
 
 CLOSED_TO: Final = SubjectId("~closed")
 """Key of the row that says how far the partition is closed; no subject can be called so."""
-_NOTHING: Final = Tally()
 _READING: Final = ("bin_posts", "bin_positive", "bin_authors", "bin_unscored")
+_AT_ONCE: Final = 16_384
+"""Rows judged at once: what is worked out of so many fits the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Detector:
     Detection of one assessments partition: what is heard of its subjects, minute by minute.
 
     It keeps time by what it is told (:meth:`close_buckets`) and nothing else. Posts of open minutes
-    wait; a minute's posts are counted in order of time and id when it closes, so that the order of
-    arrival does not matter. A subject is judged in every minute in which something was written
+    wait; a minute's posts are counted in order of time and name when it closes, so that the order
+    of arrival does not matter. A subject is judged in every minute in which something was written
     about it, and at the end of each five minutes with activity or an open episode.
 
     After a crash: watch, load the rows, read again from the committed offset, which must never have
@@ -55,21 +57,28 @@ class Detector:
     refills the memory of authors, copies and texts.
     """
 
-    def __init__(self, *, policy: Policy | None = None) -> None:
+    def __init__(self, *, policy: Policy | None = None, readings: bool = True) -> None:
+        """
+        Begin with nobody to watch.
+
+        Args:
+            policy: How to decide.
+            readings: Whether to tell of every five minutes; decisions are told in any case.
+        """
         self._policy = policy or Policy()
+        self._readings = readings
         self._watches = Watches()
         self._subjects: dict[int, Subject] = {}
-        self._thresholds = np.zeros((0, len(LEVELS), len(SPAN)))
         self._waiting = Waiting(self._policy)
         self._closed_to: int | None = None
         self._newest = -1
         self._told_again_to = 0
         self._unborn: set[int] = set()
-        self._active: set[int] = set()  # heard of in the running five minutes
+        self._active = np.zeros(16, bool)  # heard of in the running five minutes
         self._open: set[int] = set()  # with an open episode
         self._changed: dict[SubjectId, None] = {}
         apart = self._policy.apart.total_seconds()
-        self._once = Once(apart, self._policy.negative, self._policy.memory)
+        self._voices = Voices(apart, self._policy.negative, self._policy.memory)
         self._reservoir = Reservoir(self._policy.waiting_evidence, self._policy.negative)
         self.dropped: Counter[str] = Counter()
         """Assessments that were not counted, by reason."""
@@ -80,14 +89,16 @@ class Detector:
         """Add a subject, or take over its changes; it is watched from now on (event time)."""
         new = self._watches.slot(subject.id) is None
         slot = self._watches.add(subject.id)
-        missing = len(self._watches.table) - len(self._thresholds)
+        missing = len(self._watches.table) - len(self._active)
         if missing:
-            more = np.zeros((missing, *self._thresholds.shape[1:]))
-            self._thresholds = np.concatenate([self._thresholds, more])
-        self._thresholds[slot] = thresholds(alarms_per_day(subject.budget), self._policy)
-        self._subjects[slot] = subject
+            self._active = np.concatenate([self._active, np.zeros(missing, bool)])
+        one = Some(self._watches.table, slice(slot, slot + 1))
         if new:
             self._unborn.add(slot)
+            budget.begin(one, self._policy)
+        budget.allow(one, np.array([alarms_per_day(subject.budget)]), self._policy)
+        one.put()
+        self._subjects[slot] = subject
 
     def unwatch(self, subject: SubjectId) -> None:
         """Forget a subject; its row is emptied."""
@@ -96,10 +107,11 @@ class Detector:
             return
         self._watches.remove(subject)
         self._subjects.pop(slot, None)
-        for slots in (self._unborn, self._active, self._open):
-            slots.discard(slot)
+        self._active[slot] = False
+        self._unborn.discard(slot)
+        self._open.discard(slot)
         self._waiting.drop(slot)
-        self._once.drop(slot)
+        self._voices.drop(slot)
         self._reservoir.release(subject)
         self._changed[subject] = None
 
@@ -113,24 +125,63 @@ class Detector:
             assessments: In the order of their offsets.
             offsets: One for each.
         """
-        for assessment, offset in zip(assessments, offsets, strict=True):
-            self._newest = max(self._newest, offset)
-            if reason := self._observe(assessment, offset):
-                self.dropped[reason] += 1
+        if len(assessments) != len(offsets):
+            raise ValueError("an offset for each assessment")
+        if not assessments:
+            return
+        texts = {
+            place: post
+            for place, post in enumerate(assessments)
+            if post.scores is not None and post.scores.negative >= self._policy.negative
+        }
+        self.observe_columns(columns_of(assessments), np.asarray(offsets, np.int64), texts=texts)
 
-    def _observe(self, post: Assessment, offset: int) -> str | None:
-        slot = self._watches.slot(post.subject)
-        if slot is None or slot not in self._subjects:
-            return "unknown subject"
-        if post.own:
-            return "own"
-        table = self._watches.table
-        minute = minute_of(post.created_at)
-        again = offset <= table["offset"][slot] or minute < self._told_again_to
-        counted = minute < table["closed_to"][slot] and again
-        return self._waiting.put(
-            post, slot, offset, closed_to=self._closed_to, counted=bool(counted)
+    def observe_columns(
+        self, posts: Columns, offsets: Array, *, texts: Mapping[int, Assessment] | None = None
+    ) -> None:
+        """
+        Take assessments as arrays.
+
+        Args:
+            posts: In the order of their offsets.
+            offsets: int64, one for each.
+            texts: Those that may become evidence, by place.
+        """
+        if not len(posts):
+            return
+        self._newest = max(self._newest, int(offsets.max()))
+        slots = np.array([self._slot_of(subject) for subject in posts.subjects], np.int64)
+        slot = slots[posts.subject]
+        strangers, own = int((slot < 0).sum()), int((posts.own & (slot >= 0)).sum())
+        mine = np.flatnonzero((slot >= 0) & ~posts.own)
+        slot, at = slot[mine], posts.at[mine]
+        heard = Heard(
+            at=at,
+            post=posts.post[mine],
+            slot=slot,
+            author=posts.author[mine],
+            copy=posts.copy[mine],
+            negative=posts.negative[mine],
+            positive=posts.positive[mine],
+            counted=self._counted(slot, at, offsets[mine]),
         )
+        where = {place: number for number, place in enumerate(mine.tolist())} if texts else {}
+        kept = {where[place]: post for place, post in (texts or {}).items() if place in where}
+        dropped = self._waiting.put(
+            heard, offsets[mine], posts.backfill[mine], kept, closed_to=self._closed_to
+        )
+        dropped |= {"unknown subject": strangers, "own": own}
+        self.dropped += Counter(dropped)
+
+    def _slot_of(self, subject: SubjectId) -> int:
+        slot = self._watches.slot(subject)
+        return -1 if slot is None or slot not in self._subjects else slot
+
+    def _counted(self, slot: Array, at: Array, offsets: Array) -> Array:
+        """Whether posts were counted before a crash: their offset and their minute are not newer."""
+        table, minute = self._watches.table, np.floor_divide(at, 60.0)
+        again = (offsets <= table["offset"][slot]) | (minute < self._told_again_to)
+        return np.asarray(again & (minute < table["closed_to"][slot]))
 
     @property
     def oldest_waiting(self) -> int | None:
@@ -155,15 +206,13 @@ class Detector:
 
         The last row, :data:`CLOSED_TO`, says how far the partition is closed: store it last.
         """
-        rows = {subject: self._pack(subject) for subject in self._changed}
+        here = [subject for subject in self._changed if self._watches.slot(subject) is not None]
+        rows = dict.fromkeys(self._changed, b"")
+        rows |= dict(zip(here, self._watches.pack(here), strict=True))
         if rows and self._closed_to is not None:
             rows[CLOSED_TO] = self._closed_to.to_bytes(8, "little", signed=True)
         self._changed.clear()
         return rows
-
-    def _pack(self, subject: SubjectId) -> bytes:
-        slot = self._watches.slot(subject)
-        return b"" if slot is None else self._watches.pack(slot)
 
     def load(self, rows: Mapping[SubjectId, bytes], *, offsets_valid: bool = True) -> None:
         """
@@ -180,15 +229,20 @@ class Detector:
         if raw := rows.get(CLOSED_TO):
             self._closed_to = int.from_bytes(raw, "little", signed=True)
         kept = {subject: raw for subject, raw in rows.items() if raw and subject != CLOSED_TO}
-        slots = self._watches.unpack(kept)
+        slots = np.array(self._watches.unpack(kept), np.int64)
         table = self._watches.table
+        missing = len(table) - len(self._active)
+        self._active = np.concatenate([self._active, np.zeros(missing, bool)])
+        loaded = Some(table, slots)
+        budget.set_thresholds(loaded, self._policy)
+        loaded.put()
         if not offsets_valid:
             table["offset"][slots] = -1
             self._told_again_to = int(table["closed_to"][slots].max(initial=0))
             self._changed |= dict.fromkeys(kept)  # to be kept so: the old offsets mean nothing now
-        self._unborn -= {slot for slot in slots if table["bin"][slot] != UNBORN}
-        self._active |= {slot for slot in slots if table["bin_posts"][slot]}
-        self._open |= {slot for slot in slots if table["level"][slot]}
+        self._unborn -= set(slots[table["bin"][slots] != UNBORN].tolist())
+        self._active[slots] = table["bin_posts"][slots] > 0
+        self._open |= set(slots[table["level"][slots] > 0].tolist())
 
     # -------------------------------------------------------------------------------------- closing
 
@@ -204,115 +258,132 @@ class Detector:
             begin = min([end, *self._waiting.numbers()])
         elif end <= begin:
             return closed
-        touched = self._give_birth(end)
-        touched |= self._catch_up(begin)
+        touched = np.zeros(len(self._watches.table), bool)
+        self._give_birth(end, touched)
+        self._catch_up(begin, touched)
         todo = self._waiting.numbers(begin, end)[::-1]
-        now = begin
+        now, busy = begin, bool(self._active.any())
         while True:
             next_post = todo[-1] if todo else end
-            next_due = now // BIN * BIN + BIN - 1 if self._active or self._open else end
+            next_due = now // BIN * BIN + BIN - 1 if busy or self._open else end
             number = min(next_post, next_due)
             if number >= end:
                 break
-            tallies = self._count(todo.pop()) if number == next_post else {}
-            touched |= self._judge(number, tallies, closed)
+            brought = self._count(todo.pop()) if number == next_post else None
+            self._judge(number, brought, closed, touched)
+            busy = number % BIN != BIN - 1 and (busy or brought is not None)
             now = number + 1
         self._finish(touched, end)
         return closed
 
-    def _give_birth(self, end: int) -> set[int]:
+    def _give_birth(self, end: int, touched: Array) -> None:
         """Begin to watch what was added: from the first open minute on, or from its first post."""
         born, self._unborn = self._unborn, set()
         if not born:
-            return born
-        first = dict.fromkeys(sorted(born), end if self._closed_to is None else self._closed_to)
+            return
+        slots = np.array(sorted(born), np.int64)
+        first = np.full(len(slots), end if self._closed_to is None else self._closed_to)
         for number in self._waiting.numbers(None, end):
-            for slot in self._waiting.slots(number) & born:
-                first[slot] = min(first[slot], number)
-        slots = np.array(list(first))
-        part = self._watches.table[slots]
-        baseline.born(part, np.array(list(first.values())) // BIN)
-        self._watches.table[slots] = part
-        return born
+            heard = np.isin(slots, self._waiting.slots(number))
+            first = np.where(heard, np.minimum(first, number), first)
+        part = Some(self._watches.table, slots)
+        baseline.born(part, first // BIN)
+        part.put()
+        touched[slots] = True
 
-    def _catch_up(self, begin: int) -> set[int]:
+    def _catch_up(self, begin: int, touched: Array) -> None:
         """Count what came late, and learn from what came later still."""
-        touched: set[int] = set()
         table = self._watches.table
         for number in self._waiting.numbers(None, begin):
-            tallies = self._count(number)
-            slots = np.array(sorted(tallies), dtype=np.int64)
-            part = table[slots]
+            brought = self._count(number)
+            part = Some(table, brought.slots)
             baseline.advance(part, np.maximum(part["bin"], number // BIN), self._policy)
-            add(part, number, [tallies[slot] for slot in slots.tolist()])
-            table[slots] = part
-            touched |= set(tallies)
-        for post in self._waiting.take_stale():
-            if post.negative >= 0:
-                row = table[post.slot : post.slot + 1]
-                to = np.maximum(row["bin"], (begin - 1) // BIN)
-                baseline.advance(row, to, self._policy)
-                correct(row[0], int(post.at // 3600), post.negative, self._policy)
-                touched.add(post.slot)
-        return touched
+            add(part, number, brought)
+            part.put()
+            touched[brought.slots] = True
+        stale = self._waiting.take_stale()
+        for place in np.flatnonzero(stale.negative >= 0).tolist():
+            slot = int(stale.slot[place])
+            one = Some(table, np.array([slot]))
+            baseline.advance(one, np.maximum(one["bin"], (begin - 1) // BIN), self._policy)
+            one.put()
+            hour = int(stale.at[place] // 3600)
+            correct(Row(table, slot), hour, float(stale.negative[place]), self._policy)
+            touched[slot] = True
 
-    def _count(self, number: int) -> dict[int, Tally]:
-        posts = self._waiting.take(number)
-        for post in posts:
-            if post.candidate is not None:
-                self._reservoir.offer(post.candidate)
-        return count(posts, self._once)
+    def _count(self, number: int) -> Tally:
+        posts, texts = self._waiting.take(number)
+        for post in texts:
+            self._reservoir.offer(post)
+        return count(posts, self._voices)
 
-    def _finish(self, touched: set[int], end: int) -> None:
-        slots, table = sorted(touched), self._watches.table
+    def _finish(self, touched: Array, end: int) -> None:
+        slots, table = np.flatnonzero(touched), self._watches.table
         table["offset"][slots] = self._newest
         table["closed_to"][slots] = end
-        self._changed |= dict.fromkeys(self._watches.subject(slot) for slot in slots)
+        self._changed |= dict.fromkeys(map(self._watches.subject, slots.tolist()))
         self._closed_to = end
         self._waiting.close(end)
-        self._once.forget(end * 60.0)
+        self._voices.forget(end * 60.0)
 
     # -------------------------------------------------------------------------------------- judging
 
-    def _judge(self, number: int, tallies: dict[int, Tally], closed: Closed) -> set[int]:
-        """Add a minute to its subjects and decide on them; return who was touched."""
+    def _judge(self, number: int, brought: Tally | None, closed: Closed, touched: Array) -> None:
+        """Add a minute to its subjects and decide on them."""
         ends_bin = number % BIN == BIN - 1
-        due = tallies.keys() | self._active | self._open if ends_bin else tallies.keys()
         table = self._watches.table
+        if brought is not None:
+            self._active[brought.slots] = True
+        if ends_bin:
+            due = self._active.copy()
+            due[list(self._open)] = True
+            slots = np.flatnonzero(due)
+        else:
+            slots = brought.slots if brought is not None else np.zeros(0, np.int64)
         # A row may be ahead of the partition: written before a crash, and the others not.
-        slots = np.array(sorted(s for s in due if table["closed_to"][s] <= number), dtype=np.int64)
-        if not len(slots):
-            return set()
-        part, brought = table[slots], [tallies.get(slot, _NOTHING) for slot in slots.tolist()]
+        slots = slots[table["closed_to"][slots] <= number]
+        if brought is not None:
+            brought = brought.only(slots)
+        touched[slots] = True
+        for first in range(0, len(slots), _AT_ONCE):
+            some = slots[first : first + _AT_ONCE]
+            self._judge_some(number, some, brought, closed, ends_bin=ends_bin)
+        if ends_bin:
+            self._active[:] = False
+
+    def _judge_some(
+        self, number: int, slots: Array, brought: Tally | None, closed: Closed, *, ends_bin: bool
+    ) -> None:
+        part = Some(self._watches.table, slots)
         baseline.advance(part, np.full(len(slots), number // BIN), self._policy)
-        add(part, number, brought)
-        add_to_reading(part, brought)
-        self._active |= tallies.keys()
-        decision = decide(part, number + 1, self._thresholds[slots], self._policy)
+        said = None if brought is None else brought.at(slots)
+        if said is not None:
+            add(part, number, said)
+            add_to_reading(part, said)
         reads = ends_bin & (part["bin_posts"] > 0)
-        for place in np.flatnonzero((decision.level >= 0) | (part["level"] > 0) | reads).tolist():
-            slot, row, found = int(slots[place]), part[place], finding(decision, place)
+        told = reads if self._readings else np.zeros(len(slots), bool)
+        open_ = part["level"] > 0
+        decision = decide(part, number + 1, self._policy, exact=told | open_)
+        for which, place in enumerate(decision.rows.tolist()):
+            slot, row, found = int(slots[place]), Row(part, place), finding(decision, which)
             subject = self._subjects.get(slot)
             if subject is None:
                 continue
             at = number + 1
-            if reads[place]:
+            if told[place]:
                 tally = five_minutes(row, number)
                 closed.readings.append(reading(subject, at, BIN, tally, found, decision=False))
             if event := self._decide(subject, slot, row, found, at):
                 closed.backlash.append(event)
-                closed.readings.append(
-                    reading(subject, at, 1, brought[place], found, decision=True)
-                )
+                minute = NOTHING if said is None else said.of(place)
+                closed.readings.append(reading(subject, at, 1, minute, found, decision=True))
         if ends_bin:
             for name in _READING:
                 part[name] = 0
-            self._active.clear()
-        table[slots] = part
-        return set(slots.tolist())
+        part.put()
 
     def _decide(
-        self, subject: Subject, slot: int, row: np.void, found: Finding, minute: int
+        self, subject: Subject, slot: int, row: Row, found: Finding, minute: int
     ) -> Backlash | None:
         """Move the episode of a row on, in place; return what is to be told of it."""
         before = episode.read(row)
@@ -329,22 +400,22 @@ class Detector:
         if after is None:
             return None
         episode.write(row, after)
+        budget.rise(row, -1 if before is None else before.level.rank, after.level.rank)
         if before is None:
             self._open.add(slot)
             baseline.disown(row, found.minutes)
             begin = minute - min(found.minutes, self._waiting.late)  # what is surely remembered
-            for author in self._once.authors(slot, begin * 60.0):
-                crowd.add(row["sketch"], crowd.name_of(author))
+            for author in self._voices.authors(slot, begin * 60.0):
+                crowd.add(row.change("sketch"), author)
         if change is None:
             return None
-        authors = max(crowd.count(row["sketch"]), found.authors)
         told = Told(
             subject=subject,
             minute=minute,
             episode=after,
             change=change,
             found=found,
-            authors=authors,
+            authors=max(crowd.count(row["sketch"]), found.authors),
             unscored=int(row["bin_unscored"]),
             evidence=self._evidence(subject.id, change, after, found, minute),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uproar.backlash import Backlash, Event, Evidence, Why, backlash_id, episode_id
 from uproar.detect.decision import Finding
 from uproar.detect.episode import Change, Episode
-from uproar.detect.tally import Tally
+from uproar.detect.tally import One
 from uproar.outlook.severity import severity
 from uproar.reading import Reading
 from uproar.story import summary
@@ -93,7 +93,7 @@ def _summary(told: Told) -> str:
 
 
 def reading(
-    subject: Subject, minute: int, minutes: int, tally: Tally, found: Finding, *, decision: bool
+    subject: Subject, minute: int, minutes: int, tally: One, found: Finding, *, decision: bool
 ) -> Reading:
     """Build the reading of the last ``minutes`` before a minute."""
     return Reading(

@@ -1,13 +1,17 @@
 """Waiting: the posts of minutes that are still open, as numbers, and what came late. No statistics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from uproar.assessment import Assessment
+from uproar.detect.crowd import name_of
+from uproar.detect.heard import Heard, key, nothing, together
 from uproar.detect.policy import Policy
-from uproar.detect.tally import UNSCORED, Heard
 from uproar.post import Deletion
+from uproar.watch import Array
 
 TEXTS: Final = 10_000
 """Posts whose text may wait for their minute; of those beyond only the numbers wait."""
@@ -15,69 +19,99 @@ TEXTS: Final = 10_000
 
 @dataclass(slots=True)
 class _Minute:
-    """The posts of a minute; behind its close, while late ones may come, their ids and offset."""
+    """The posts of a minute; behind its close, while late ones may come, their names and offset."""
 
     offset: int
     heard: list[Heard] = field(default_factory=list)
-    seen: set[tuple[int, str]] = field(default_factory=set)
+    seen: list[Array] = field(default_factory=list)  # keys of posts and slots
+    texts: dict[tuple[int, int], Assessment] = field(default_factory=dict)  # by name and slot
 
 
 class Waiting:
-    """Posts of one partition that have not been counted yet, and the ids of the last hour."""
+    """Posts of one partition that have not been counted yet, and the names of the last hour."""
 
     def __init__(self, policy: Policy) -> None:
         self.late = int(policy.late.total_seconds() // 60)
-        self._negative = policy.negative
         self._minutes: dict[int, _Minute] = {}
         self._stale: list[Heard] = []
         self._stale_offset: int | None = None
         self._texts = 0
 
     def put(
-        self, post: Assessment, slot: int, offset: int, *, closed_to: int | None, counted: bool
-    ) -> str | None:
+        self,
+        posts: Heard,
+        offsets: Array,
+        backfill: Array,
+        texts: Mapping[int, Assessment],
+        *,
+        closed_to: int | None,
+    ) -> dict[str, int]:
         """
-        Let a post wait.
+        Let posts wait.
 
         Args:
-            post: The post, not one of the subject itself.
-            slot: Whom it is about.
-            offset: Where it stands in the partition.
+            posts: None of the subjects themselves; ``counted`` where they were before a crash.
+            offsets: Where they stand in the partition; (posts,).
+            backfill: Whether they belong to one; (posts,).
+            texts: Whole posts that may become evidence, by place.
             closed_to: First open minute; None before the first close.
-            counted: It was counted before a crash, and only reminds us of its author and text.
 
         Returns:
-            Why it will not be counted; None when it will.
+            How many will not be counted, by reason.
         """
-        at = post.created_at.timestamp()
-        number = int(at // 60)
-        closed = closed_to is not None and number < closed_to
-        too_late = closed_to is not None and number < closed_to - self.late
-        if counted and too_late:
-            return "counted before"
-        if too_late or (closed and post.backfill and not counted):
-            self._stale.append(_heard(post, slot, at))
-            earliest = offset if self._stale_offset is None else self._stale_offset
-            self._stale_offset = min(offset, earliest)
-            return None
+        minute = np.floor_divide(posts.at, 60.0).astype(np.int64)
+        dropped = {"counted before": 0, "repeat": 0}
+        waits = np.ones(len(posts), bool)
+        if closed_to is not None:
+            too_late = minute < closed_to - self.late
+            dropped["counted before"] += int((posts.counted & too_late).sum())
+            stale = ~posts.counted & (too_late | ((minute < closed_to) & backfill))
+            if stale.any():
+                self._stale.append(posts[stale])
+                first = int(offsets[stale].min())
+                known = self._stale_offset
+                self._stale_offset = first if known is None else min(first, known)
+            waits = ~stale & ~too_late
+        places = np.flatnonzero(waits)
+        places = places[np.argsort(minute[places], kind="stable")]
+        borders = np.flatnonzero(np.diff(minute[places])) + 1
+        for group in np.split(places, borders):
+            if len(group):
+                number = int(minute[group[0]])
+                fresh = self._fresh(number, posts, group, int(offsets[group].min()))
+                dropped["repeat"] += len(group) - len(fresh)
+                dropped["counted before"] += int(posts.counted[fresh].sum())
+                self._wait(number, posts, fresh, texts)
+        return dropped
+
+    def _fresh(self, number: int, posts: Heard, group: Array, offset: int) -> Array:
+        """Return those of a minute that are no repeats, and remember their names."""
         minute = self._minutes.get(number)
         if minute is None:
             minute = self._minutes[number] = _Minute(offset)
-        elif offset < minute.offset:
-            minute.offset = offset
-        key = (slot, post.post)
-        if key in minute.seen:
-            return "repeat"
-        minute.seen.add(key)
-        minute.heard.append(_heard(post, slot, at, counted=counted, keep=self._keeps(post)))
-        return "counted before" if counted else None
+        minute.offset = min(minute.offset, offset)
+        names = key(posts.slot[group], posts.post[group])
+        _, first = np.unique(names, return_index=True)
+        first.sort()
+        if minute.seen:
+            first = first[~np.isin(names[first], np.concatenate(minute.seen))]
+        if len(first):
+            minute.seen.append(names[first])
+        return np.asarray(group[first])
 
-    def _keeps(self, post: Assessment) -> bool:
-        scores = post.scores
-        if scores is None or scores.negative < self._negative or self._texts >= TEXTS:
-            return False
-        self._texts += 1
-        return True
+    def _wait(
+        self, number: int, posts: Heard, fresh: Array, texts: Mapping[int, Assessment]
+    ) -> None:
+        if not len(fresh):
+            return
+        minute = self._minutes[number]
+        minute.heard.append(posts[fresh])
+        for place in fresh.tolist() if texts else ():
+            if self._texts >= TEXTS:
+                return
+            if (post := texts.get(place)) is not None:
+                minute.texts[int(posts.post[place]), int(posts.slot[place])] = post
+                self._texts += 1
 
     @property
     def oldest(self) -> int | None:
@@ -95,66 +129,58 @@ class Waiting:
             if minute.heard and (begin is None or number >= begin) and (end is None or number < end)
         )
 
-    def slots(self, number: int) -> set[int]:
+    def slots(self, number: int) -> Array:
         """Return about whom posts wait for a minute."""
-        return {post.slot for post in self._minutes[number].heard}
+        return np.unique(np.concatenate([part.slot for part in self._minutes[number].heard]))
 
-    def take(self, number: int) -> list[Heard]:
-        """Return the posts of a minute, by time and id; they wait no longer."""
+    def take(self, number: int) -> tuple[Heard, list[Assessment]]:
+        """Return the posts of a minute and the texts among them, in order; they wait no longer."""
         minute = self._minutes[number]
-        posts, minute.heard = sorted(minute.heard, key=_order), []
-        self._texts -= sum(post.candidate is not None for post in posts)
-        return posts
+        posts, minute.heard = together(minute.heard).in_order(), []
+        texts, minute.texts = minute.texts, {}
+        self._texts -= len(texts)
+        return posts, sorted(texts.values(), key=_order)
 
-    def take_stale(self) -> list[Heard]:
-        """Return what came later than the lateness, by time and id; it waits no longer."""
-        posts, self._stale, self._stale_offset = sorted(self._stale, key=_order), [], None
+    def take_stale(self) -> Heard:
+        """Return what came later than the lateness, in order; it waits no longer."""
+        if not self._stale:
+            return nothing()
+        posts, self._stale, self._stale_offset = together(self._stale).in_order(), [], None
         return posts
 
     def close(self, closed_to: int) -> None:
-        """Forget the ids of minutes for which nothing can be late any more."""
+        """Forget the names of minutes for which nothing can be late any more."""
         for number in [n for n in self._minutes if n < closed_to - self.late]:
             del self._minutes[number]
 
     def drop(self, slot: int) -> None:
         """Let the posts about a subject wait no longer."""
-        self._replace(lambda post: None if post.slot == slot else post)
+
+        def others(posts: list[Heard]) -> list[Heard]:
+            left = [part[part.slot != slot] for part in posts]
+            return [part for part in left if len(part)]
+
+        for minute in self._minutes.values():
+            minute.heard = others(minute.heard)
+            self._drop_texts(minute, lambda name_slot, _: name_slot[1] == slot)
+        self._stale = others(self._stale)
 
     def forget(self, deletions: Sequence[Deletion]) -> None:
         """Drop the text of posts and accounts that were taken back; their numbers stay."""
         ids = {deletion.id for deletion in deletions if deletion.id is not None}
         authors = {d.author for d in deletions if d.id is None and d.author is not None}
-
-        def without_text(post: Heard) -> Heard:
-            gone = post.post in ids or post.author in authors
-            return post._replace(candidate=None) if gone else post
-
-        self._replace(without_text)
-
-    def _replace(self, change: Callable[[Heard], Heard | None]) -> None:
         for minute in self._minutes.values():
-            minute.heard = [new for post in minute.heard if (new := change(post)) is not None]
-        self._stale = [new for post in self._stale if (new := change(post)) is not None]
-        waiting = (post for minute in self._minutes.values() for post in minute.heard)
-        self._texts = sum(post.candidate is not None for post in waiting)
+            self._drop_texts(minute, lambda _, post: post.post in ids or post.author in authors)
+
+    def _drop_texts(
+        self, minute: _Minute, goes: Callable[[tuple[int, int], Assessment], bool]
+    ) -> None:
+        gone = [name for name, post in minute.texts.items() if goes(name, post)]
+        for name in gone:
+            del minute.texts[name]
+        self._texts -= len(gone)
 
 
-def _heard(
-    post: Assessment, slot: int, at: float, *, counted: bool = False, keep: bool = False
-) -> Heard:
-    scores = post.scores
-    return Heard(
-        at,
-        post.post,
-        slot,
-        post.author or post.post,
-        post.fingerprint,
-        UNSCORED if scores is None else scores.negative,
-        0.0 if scores is None else scores.positive,
-        counted,
-        post if keep else None,
-    )
+def _order(post: Assessment) -> tuple[float, int]:
+    return post.created_at.timestamp(), name_of(post.post)
 
-
-def _order(post: Heard) -> tuple[float, str]:
-    return post.at, post.post

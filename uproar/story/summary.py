@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_WINDOWS: Final = ("ten minutes", "a quarter of an hour", "an hour", "six hours", "a day")
+_WINDOWS: Final = ("ten minutes", "half an hour", "an hour", "three hours", "six hours", "a day")
 
 
 def opening(name: str, *, negative: float, baseline: float, window: int, share: float) -> str:

@@ -1,0 +1,207 @@
+"""Voices: who has spoken in the last hour, so that an author and a copy count once. Bounded memory."""
+
+from dataclasses import dataclass, fields
+from typing import Final, Self
+
+import numpy as np
+
+from uproar.detect.heard import Heard, key
+from uproar.watch import Array
+
+_COPY: Final = np.uint64(0xA5A5A5A55A5A5A5A)
+"""Tells a copy from an author of the same name."""
+_NEVER: Final = -np.inf
+_KEPT: Final = 7200.0
+"""Seconds a voice is kept: a late post may be an hour old, and look back another."""
+_PART: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """
+    What posts add to the counts; arrays of shape (posts,).
+
+    Attributes:
+        negative: How much more negative each is than all that its author, or its copies, said
+            before in one go; 0..1.
+        counts: Whether nobody counted for it yet.
+        crosses: Whether its author is with it for the first time an author of a negative post.
+    """
+
+    negative: Array
+    counts: Array
+    crosses: Array
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Voices in order of their keys."""
+
+    keys: Array
+    last: Array  # event time of the newest post, seconds
+    worst: Array  # how negative the worst of its posts was
+    slot: Array
+    author: Array  # 0 for a copy
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def empty(cls) -> Self:
+        names, floats = np.zeros(0, np.uint64), np.zeros(0)
+        return cls(names, floats, floats, np.zeros(0, np.int64), names)
+
+    def find(self, keys: Array) -> tuple[Array, Array]:
+        """Return where keys stand, and whether they do."""
+        if not len(self):
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), bool)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
+        return at, self.keys[at] == keys
+
+    def only(self, which: Array) -> "_Shelf":
+        return _Shelf(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def with_(self, other: "_Shelf") -> "_Shelf":
+        """Merge two shelves that have no key in common."""
+        if not len(other):
+            return self
+        if not len(self):
+            return other
+        order = np.argsort(np.concatenate([self.keys, other.keys]), kind="stable")
+        return _Shelf(
+            *(
+                np.concatenate([getattr(self, f.name), getattr(other, f.name)])[order]
+                for f in fields(self)
+            )
+        )
+
+
+class Voices:
+    """
+    The authors and copies of a partition's last hour.
+
+    The posts of an author that follow each other within ``apart`` count as one post, as negative
+    as the worst of them; so do copies of a text, whoever wrote them. It is not stored: after a
+    crash it fills again from the hour that is read again (the detector holds the commit back by
+    that hour). Only an author who has not paused for longer than that hour may then count once
+    more than without the crash.
+
+    Two sorted shelves, a small one for what is new: finding is a binary search, and the large one
+    is only merged when the small one has grown to a part of it.
+    """
+
+    def __init__(self, apart: float, negative: float, most: int) -> None:
+        """
+        Begin with nobody.
+
+        Args:
+            apart: Seconds of silence after which a voice counts again.
+            negative: Probability from which a post is a negative one.
+            most: Voices remembered at most; the older half is forgotten beyond.
+        """
+        self._apart, self._negative, self._most = apart, negative, most
+        self._large, self._small = _Shelf.empty(), _Shelf.empty()
+
+    def share(self, posts: Heard) -> Share:
+        """Take scored posts into account, in order of time."""
+        authors = key(posts.slot, posts.author)
+        copies = np.where(posts.copy != 0, key(posts.slot, posts.copy ^ _COPY), authors)
+        keys, place, often = np.unique(
+            np.concatenate([authors, copies]), return_inverse=True, return_counts=True
+        )
+        count = len(posts)
+        mine, copied = place[:count], place[count:]
+        last, worst = self._recall(keys)
+        alone = often[mine] == np.where(mine == copied, 2, 1)
+        alone &= (often[copied] == 1) | (mine == copied)
+        share = Share(np.zeros(count), np.zeros(count, bool), np.zeros(count, bool))
+        for some in self._groups(alone):
+            self._speak(posts, some, mine, copied, last, worst, share)
+        self._keep(posts, keys, mine, copied, last, worst)
+        return share
+
+    def _groups(self, alone: Array) -> list[Array]:
+        """Those who share no voice with another at once; the others one by one, in order."""
+        rest = np.flatnonzero(~alone)
+        return [np.flatnonzero(alone), *rest[:, None]]
+
+    def _speak(
+        self,
+        posts: Heard,
+        some: Array,
+        mine: Array,
+        copied: Array,
+        last: Array,
+        worst: Array,
+        share: Share,
+    ) -> None:
+        """Let posts speak that have no voice in common; ``last`` and ``worst`` of voices change."""
+        at, negative = posts.at[some], posts.negative[some]
+        voices = mine[some], copied[some]
+        new = [np.abs(at - last[voice]) >= self._apart for voice in voices]
+        said = [np.where(n, 0.0, worst[voice]) for n, voice in zip(new, voices, strict=True)]
+        for n, voice, before in zip(new, voices, said, strict=True):
+            late = n & (at <= last[voice])  # of long before the voice's newest
+            worst[voice] = np.where(late, worst[voice], np.maximum(before, negative))
+            last[voice] = np.where(late, last[voice], np.maximum(last[voice], at))
+        before = np.maximum(*said)
+        share.negative[some] = np.maximum(negative - before, 0.0)
+        share.counts[some] = new[0] & new[1]
+        share.crosses[some] = (
+            (said[0] < self._negative) & (negative >= self._negative) & (before < self._negative)
+        )
+
+    def _recall(self, keys: Array) -> tuple[Array, Array]:
+        last, worst = np.full(len(keys), _NEVER), np.zeros(len(keys))
+        for shelf in (self._large, self._small):
+            at, there = shelf.find(keys)
+            last[there], worst[there] = shelf.last[at[there]], shelf.worst[at[there]]
+        return last, worst
+
+    def _keep(
+        self, posts: Heard, keys: Array, mine: Array, copied: Array, last: Array, worst: Array
+    ) -> None:
+        new = np.ones(len(keys), bool)
+        for shelf in (self._large, self._small):
+            at, there = shelf.find(keys)
+            shelf.last[at[there]], shelf.worst[at[there]] = last[there], worst[there]
+            new &= ~there
+        if not new.any():
+            return
+        slot, author = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64)
+        slot[copied], slot[mine] = posts.slot, posts.slot
+        author[mine] = posts.author
+        more = _Shelf(keys[new], last[new], worst[new], slot[new], author[new])
+        self._small = self._small.with_(more)
+        if len(self._small) * _PART > len(self._large) + 1024:
+            self._large, self._small = self._large.with_(self._small), _Shelf.empty()
+
+    def authors(self, slot: int, since: float) -> list[int]:
+        """Return who wrote negative posts about a subject since a moment, as far as remembered."""
+        found = [
+            shelf.author[
+                (shelf.slot == slot)
+                & (shelf.author != 0)
+                & (shelf.last >= since)
+                & (shelf.worst >= self._negative)
+            ]
+            for shelf in (self._large, self._small)
+        ]
+        names: list[int] = np.unique(np.concatenate(found)).tolist()
+        return names
+
+    def forget(self, now: float) -> None:
+        """Let go of what is too old to matter at a moment of event time."""
+        shelf = self._large
+        if len(shelf) and (
+            len(shelf) > self._most or 2 * np.count_nonzero(shelf.last >= now - _KEPT) < len(shelf)
+        ):
+            shelf = shelf.only(shelf.last >= now - _KEPT)
+            if len(shelf) > self._most:
+                shelf = shelf.only(shelf.last >= np.median(shelf.last))
+            self._large = shelf
+
+    def drop(self, slot: int) -> None:
+        """Forget everything about a subject."""
+        self._large = self._large.only(self._large.slot != slot)
+        self._small = self._small.only(self._small.slot != slot)
