@@ -81,6 +81,7 @@ class Oracle:
     hour: int = 0
     # the budget
     days: int = 0
+    busy: float = 1.0
     top: list[float] = field(default_factory=lambda: [0.0] * 7)
     mean: list[float] = field(default_factory=lambda: [0.0] * 7)
     deviation: list[float] = field(default_factory=lambda: [0.0] * 7)
@@ -288,6 +289,7 @@ class Oracle:
         beta = math.sqrt(6) / math.pi * deviation
         found = []
         for level, chance in enumerate(self._chances()):
+            chance = min(chance / max(self.busy, self.policy.least_busy), 0.9)  # noqa: PLW2901
             rare = -math.log(-math.log(1 - chance)) + self.correction[min(level, 1)]
             reached = math.expm1(min(mean - 0.5772 * beta + beta * rare, 6.0))
             found.append(max(reached, self.policy.floor[level], *found))
@@ -312,6 +314,7 @@ class Oracle:
                 self.deviation[number] = math.sqrt(
                     (1 - share) * (self.deviation[number] ** 2 + share * apart**2)
                 )
+        self.busy += (any(self.top) - self.busy) / policy.busy_days
         self.top, self.reached = [0.0] * 7, set()
 
     # -------------------------------------------------------------------------------- judging
@@ -401,8 +404,9 @@ class Oracle:
         thresholds = self.thresholds(number)
         newest = dict(sorted((name, at) for at, name in sorted(self.authors)))
         authors = min(6, sum(at >= begin for at in newest.values()))
+        people = max(authors, min(negative, authors + policy.unsure_authors))
         return Look(
-            highest=sum(authors >= floor for floor in policy.authors) - 1,
+            highest=sum(people >= floor for floor in policy.authors) - 1,
             share=negative >= expected - policy.below * noise,
             enough=negative - mean >= policy.excess_share * beyond,
             mostly=negative - mean - math.sqrt(beyond) / 2 >= policy.mostly * beyond,

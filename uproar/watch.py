@@ -32,7 +32,7 @@ UNBORN: Final = -1
 # that an hour's place in its ring is its hour of the day (UTC).
 WATCH: Final = np.dtype(
     [
-        ("layout", "<u2"),
+        ("layout", "u1"),
         ("level", "u1"),  # of the open episode: Level.rank + 1; 0 without one
         ("subsided", "u1"),
         ("offset", "<i8"),  # of the newest record that the partition had read when this was written
@@ -61,6 +61,7 @@ WATCH: Final = np.dtype(
         ("mean", "<f4", (STATISTICS,)),  # of that, over the days
         ("deviation", "<f4", (STATISTICS,)),
         ("days", "<u2"),  # so many of them
+        ("busy", "<f4"),  # share of days on which anything was written, fading
         ("reached", "u1"),  # today, for the first time in an episode: bit of each Level.rank
         ("correction", "<f4", (2,)),  # of the thresholds of watch, and of alert and crisis
         # The newest distinct authors of negative posts: exact for the floor of authors.
@@ -299,7 +300,7 @@ class Watches:
             Misconfigured: A row was written by another version of uproar.
         """
         for subject, raw in rows.items():
-            if len(raw) != WATCH.itemsize or int.from_bytes(raw[:2], "little") != LAYOUT:
+            if len(raw) != WATCH.itemsize or raw[0] != LAYOUT:
                 raise Misconfigured(
                     f"the kept state of {subject!r} was written by another version of uproar:"
                     " remove it (topic uproar-detect-watch-changelog, or the data folder)"

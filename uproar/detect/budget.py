@@ -42,6 +42,7 @@ def allow(w: Rows, per_day: Array, policy: Policy) -> None:
 def begin(w: Rows, policy: Policy) -> None:
     """Start the budget of rows of which no day is known."""
     w["correction"] = policy.windows_apart
+    w["busy"] = 1.0
 
 
 def set_thresholds(w: Rows, policy: Policy) -> None:
@@ -54,7 +55,9 @@ def _thresholds(w: Rows, policy: Policy) -> Array:
     mean, deviation = _moments(w, policy)
     beta = _BETA * deviation
     middle = mean - _EULER * beta
-    chance = chances(w["per_day"].astype(np.float64), policy)
+    # A day without a post cannot alarm: the others may the more.
+    busy = np.maximum(w["busy"].astype(np.float64), policy.least_busy)
+    chance = np.minimum(chances(w["per_day"].astype(np.float64), policy) / busy[:, None], 0.9)
     rare = -np.log(-np.log1p(-chance)) + w["correction"][:, CORRECTION_OF].astype(np.float64)
     reached = np.expm1(np.minimum(middle[:, None, :] + beta[:, None, :] * rare[:, :, None], 6.0))
     reached = np.maximum(reached, np.array(policy.floor)[:, None])
@@ -91,6 +94,9 @@ def close_days(w: Some, days: Array, policy: Policy) -> None:
     part = Some(w, places)
     _steer(part, np.ones(len(part)), policy)
     _learn(part, policy)
+    lived, share = part["top"].any(axis=1), 1 / policy.busy_days
+    busy = part["busy"] + share * (lived - part["busy"].astype(np.float64))
+    part["busy"] = busy * (1 - share) ** (days[places] - 1.0)
     part["top"] = 0.0
     part["reached"] = 0
     _steer(part, days[places] - 1.0, policy)

@@ -69,7 +69,9 @@ def judge(seen: Scan, authors: Array, policy: Policy) -> Verdicts:
     # A few minutes of happy talk may be angry by chance: six hours of it are not.
     mostly = excess - 0.5 * np.sqrt(beyond) >= policy.mostly * beyond
     excess_passes = (enough & enough[:, CONTEXT]) | mostly
-    highest = (authors[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
+    # Two of them may be people of whom the model is unsure: together they are as good as certain.
+    people = np.maximum(authors, np.minimum(negative, authors + policy.unsure_authors))
+    highest = (people[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
     return Verdicts(share=share, excess=excess_passes, authors=authors, highest=highest)
 
 

@@ -66,6 +66,7 @@ class Policy:
             In the last six hours too: in a few minutes of happy talk chance may put so many.
         mostly: From this share on, less one standard deviation, the last six hours do not matter.
         authors: Distinct authors of negative posts a level needs at least, by level.
+        unsure_authors: So many of them the sum of probabilities may stand for.
         negative: Probability from which the author of a post counts as an author of a negative one.
         apart: An author, and a copy, counts again when it was silent for so long.
         late: A post that late still counts in its slot.
@@ -73,6 +74,8 @@ class Policy:
         pool_mean, pool_deviation: Of ln(1 + greatest statistic of a day), by statistic, for a
             subject of which no day is known. Fitted on the tuning half of the benchmark.
         pool_days: Days that belief is worth.
+        busy_days: Days over which it is learnt on how many anything is written.
+        least_busy: Least share of days that is believed.
         memory_days: Days over which a subject's own are averaged, at most.
         outlier: Standard deviations at which a day is cut before it teaches; one more when many days
             are known.
@@ -110,6 +113,7 @@ class Policy:
     excess_share: float = 0.35
     mostly: float = 0.65
     authors: tuple[int, int, int] = (3, 4, 6)
+    unsure_authors: int = 2
     negative: float = 0.5
     apart: timedelta = timedelta(minutes=60)
     late: timedelta = timedelta(minutes=60)
@@ -118,6 +122,8 @@ class Policy:
     pool_mean: tuple[float, ...] = (1.3, 1.2, 1.15, 1.05, 0.95, 0.75, 1.5)
     pool_deviation: tuple[float, ...] = (0.28, 0.28, 0.3, 0.34, 0.36, 0.4, 0.9)
     pool_days: float = 14.0
+    busy_days: float = 28.0
+    least_busy: float = 0.03
     memory_days: int = 42
     outlier: float = 2.0
     windows_apart: float = 0.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uproar.detect import crowd
-from uproar.watch import AUTHORS, SKETCH_BYTES, WATCH
+from uproar.watch import AUTHORS, SKETCH_BYTES, Row, Table
 
 
 def sketch_of(people: int) -> np.ndarray:
@@ -39,8 +39,8 @@ def test_names_are_the_same_in_every_process():
     assert crowd.name_of("a_0123") == 7432941713657930516
 
 
-def a_row() -> np.void:
-    return np.zeros(1, dtype=WATCH)[0]
+def a_row() -> Row:
+    return Row(Table(1), 0)
 
 
 def test_the_newest_distinct_authors_are_remembered():
@@ -59,10 +59,30 @@ def test_an_author_who_comes_back_is_one():
     assert row["authors_at"][0] == 5
 
 
-def test_only_an_open_episode_counts_its_people():
+def test_an_author_from_before_all_who_are_remembered_is_not():
     row = a_row()
-    crowd.remember(row, crowd.name_of("a"), 1)
-    assert not row["sketch"].any()
-    row["level"] = 1
-    crowd.remember(row, crowd.name_of("a"), 2)
-    assert crowd.count(row["sketch"]) == 1
+    for number in range(AUTHORS):
+        crowd.remember(row, 100 + number, 50)
+    crowd.remember(row, 7, 49)
+    assert 7 not in row["authors"]
+
+
+def test_names_that_end_in_zeros_are_somebody():
+    row = a_row()
+    crowd.remember(row, 1 << 32, 5)
+    assert np.count_nonzero(row["authors"]) == 1
+
+
+def test_strangers_are_people_of_their_own():
+    table = Table(3)
+    crowd.remember_strangers(table, np.array([0, 2, AUTHORS]), 9)
+    crowd.remember_strangers(table, np.array([1, 2, 0]), 10)
+    assert [len(set(names[names > 0].tolist())) for names in table["authors"]] == [1, 4, AUTHORS]
+    assert (table["authors_at"] == 10).sum(axis=1).tolist() == [1, 2, 0]
+
+
+def test_strangers_take_the_places_of_the_oldest():
+    table = Table(1)
+    for minute in range(1, 20):
+        crowd.remember_strangers(table, np.array([2]), minute)
+    assert sorted(table["authors_at"][0].tolist()) == [17, 17, 18, 18, 19, 19]

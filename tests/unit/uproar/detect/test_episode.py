@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from uproar.backlash import Event, Level
 from uproar.detect import episode
 from uproar.detect.episode import Change, Episode, Seen, step
 from uproar.detect.policy import Policy
-from uproar.watch import WATCH
+from uproar.watch import Row, Table
 
 POLICY = Policy()
 
@@ -119,12 +118,12 @@ def test_a_loud_window_behind_a_shut_gate_keeps_it_open():
 
 @pytest.mark.parametrize("level", list(Level))
 def test_a_row_keeps_an_episode(level: Level):
-    row = np.zeros(1, dtype=WATCH)[0]
+    row = Row(Table(1), 0)
     assert episode.read(row) is None
     whole = an_episode(level=level, subsided=True, posts=7, size=3.5, quiet=5, calm=6)
     episode.write(row, whole)
     assert episode.read(row) == whole
-    row["sketch"][0] = 9
+    row.change("sketch")[0] = 9
     episode.write(row, None)
     assert episode.read(row) is None
     assert not row["sketch"].any()

@@ -2,38 +2,37 @@
 
 import numpy as np
 
-from uproar.detect.baseline import Usual
-from uproar.detect.gate import Verdicts, judge, verdicts_in_words
-from uproar.detect.policy import Policy
+from uproar.detect.gate import OPEN, Verdicts, judge, verdicts_in_words
+from uproar.detect.policy import ALERT, CONTEXT, CRISIS, SPAN, WATCH, WINDOWS, Policy
 from uproar.detect.scan import Scan
+from uproar.watch import AUTHORS, STATISTICS
 
 POLICY = Policy()
 
 
 def verdicts(
-    *, negative, posts, usual_negative=1.0, usual_posts=4.0, share=0.25, authors=6
+    *, negative, posts, usual_negative=1.0, usual_posts=4.0, share=0.25, authors=AUTHORS
 ) -> Verdicts:
-    """Judge one subject; a number stands for all five windows."""
+    """Judge one subject; a number stands for all windows."""
 
-    def five(value) -> np.ndarray:
-        return np.broadcast_to(np.asarray(value, dtype=float), (1, 5)).copy()
+    def wide(value) -> np.ndarray:
+        return np.broadcast_to(np.asarray(value, dtype=float), (1, WINDOWS)).copy()
 
-    usual = Usual(
-        negative=five(usual_negative),
-        posts=five(usual_posts),
-        variance=five(0.5),
-        share=five(share),
-        known=five(1).astype(bool),
-        covered=five(60),
+    seen = Scan(
+        negative=wide(negative),
+        posts=wide(posts),
+        usual_negative=wide(usual_negative),
+        usual_posts=wide(usual_posts),
+        usual_share=wide(share),
+        covered=SPAN,
+        statistic=np.full((1, STATISTICS), 9.0),
     )
-    scan = Scan(
-        usual=usual,
-        negative=five(negative),
-        posts=five(posts),
-        statistic=five(9),
-        authors=five(authors),
-    )
-    return judge(scan, POLICY)
+    return judge(seen, wide(authors), POLICY)
+
+
+def in_context(short, context) -> list[float]:
+    """A number for windows shorter than their context, and one for those which are it."""
+    return [short if CONTEXT[window] != window else context for window in range(WINDOWS)]
 
 
 def test_a_wave_of_complaints_passes():
@@ -48,20 +47,26 @@ def test_a_share_a_little_below_the_usual_passes():
     assert verdicts(negative=30, posts=60, share=0.6).share.all()
 
 
+def test_of_few_posts_a_low_share_is_chance():
+    assert verdicts(negative=1, posts=3, share=0.6).share.all()
+    assert not verdicts(negative=100, posts=300, share=0.6).share.any()
+
+
 def test_happy_talk_on_top_is_shut_although_the_share_is_the_usual_one():
     happy = verdicts(negative=25, posts=100, share=0.25)
     assert happy.share.all()
     assert not happy.excess.any()
+    assert not happy.passed.any()
 
 
-def test_a_few_angry_minutes_in_six_happy_hours_are_shut():
-    mixed = verdicts(negative=[5, 5, 5, 30, 30], posts=[10, 10, 10, 300, 300])
+def test_a_few_angry_minutes_in_happy_hours_are_shut():
+    mixed = verdicts(negative=in_context(5, 30), posts=in_context(10, 300))
     assert not mixed.excess.any()
 
 
 def test_minutes_that_are_almost_all_angry_pass_after_a_happy_morning():
-    angry = verdicts(negative=[30, 30, 45, 60, 60], posts=[33, 33, 50, 400, 400])
-    assert angry.excess[0].tolist() == [True, True, True, False, False]
+    angry = verdicts(negative=in_context(30, 60), posts=in_context(33, 400))
+    assert angry.excess[0].tolist() == in_context(True, False)
 
 
 def test_four_angry_people_and_nobody_else_pass():
@@ -70,17 +75,29 @@ def test_four_angry_people_and_nobody_else_pass():
     ).passed.all()
 
 
+def test_fewer_posts_than_usual_that_are_all_angry_pass():
+    assert verdicts(negative=9, posts=9, usual_posts=20, usual_negative=2).passed.all()
+
+
 def test_each_level_has_its_floor_of_authors():
-    highest = [verdicts(negative=9, posts=9, authors=n).highest[0, 0] for n in range(7)]
-    assert highest == [-1, -1, -1, 0, 1, 1, 2]
+    for authors in range(AUTHORS + 1):
+        highest = verdicts(negative=9, posts=9, authors=authors).highest
+        floors = [level for level, floor in enumerate(POLICY.authors) if authors >= floor]
+        assert (highest == max(floors, default=-1)).all()
 
 
 def test_the_verdicts_are_told_by_name():
-    told = verdicts_in_words(verdicts(negative=20, posts=400, authors=2), 0, 2, 1)
+    told = verdicts_in_words(verdicts(negative=20, posts=400, authors=2), 0, 2, ALERT)
     assert told == {
         "share": "negative share below the usual",
         "excess": "what came on top is mostly not negative",
         "authors": "too few authors",
     }
-    open_ = verdicts_in_words(verdicts(negative=20, posts=25), 0, 2, 2)
-    assert set(open_.values()) == {"open"}
+    open_ = verdicts_in_words(verdicts(negative=20, posts=25), 0, 2, CRISIS)
+    assert set(open_.values()) == {OPEN}
+
+
+def test_the_same_authors_may_be_enough_for_one_level_and_too_few_for_the_next():
+    few = verdicts(negative=20, posts=25, authors=POLICY.authors[WATCH])
+    assert verdicts_in_words(few, 0, 2, WATCH)["authors"] == OPEN
+    assert verdicts_in_words(few, 0, 2, CRISIS)["authors"] == "too few authors"
