@@ -65,6 +65,8 @@ class Why:
         baseline_share: The share usual for the subject.
         gates: Name of each gate and its verdict.
         unscored: Posts in the window that the model could not score.
+        certainty: Of the baseline: variance = baseline + baseline^2 / certainty.
+        rules: Version of the rules that decided.
         parts: Later: parts of the severity and their numbers.
     """
 
@@ -78,6 +80,8 @@ class Why:
     baseline_share: float | None = None
     gates: dict[str, str] = field(default_factory=dict)
     unscored: int = 0
+    certainty: float | None = None
+    rules: str | None = None
     parts: dict[str, float] = field(default_factory=dict)
 
 
@@ -142,7 +146,7 @@ class Backlash:
         authors: Distinct authors of its negative posts (a post without author counts as one).
         narratives: Later: what the wave says, the greatest first.
         forecast: Later: what is expected to follow.
-        coordination: Later: how likely the wave is organised, 0..1.
+        coordination: Share of the last hour's posts that repeat their author or copy a text, 0..1.
         engagement: Later: how far its posts have gone.
     """
 

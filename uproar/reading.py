@@ -27,6 +27,12 @@ class Reading:
         baseline_share: The share expected; None while unknown.
         gate: ``open`` when the gate would let a page through, else the reason it would not.
         decision: True when this reading was written because a decision changed something.
+        heard: Negative posts in the deciding window.
+        certainty: Of the baseline: variance = baseline + baseline^2 / certainty. ``statistic`` follows
+            from ``heard``, ``baseline`` and this (:func:`uproar.detect.surprise.surprise`), unless
+            the slow sum decided.
+        slow: Whether the slow sum of days decided.
+        rules: Version of the rules that decided.
     """
 
     subject: SubjectId
@@ -45,3 +51,7 @@ class Reading:
     baseline_share: float | None = None
     gate: str = "open"
     decision: bool = False
+    heard: float | None = None
+    certainty: float | None = None
+    slow: bool = False
+    rules: str | None = None

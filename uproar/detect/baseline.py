@@ -14,7 +14,7 @@ JEFFREYS: Final = 0.5
 """Posts that a rate of which nothing is known is worth: no scale is likelier than another."""
 FULL_DAY: Final = 24.0
 """Hours of exposure before which nothing can be called an outlier: everything is learnt."""
-HALF_HOUR_SPREAD: Final = (60 / BIN) ** 0.5
+BIN_SPREAD: Final = (60 / BIN) ** 0.5
 """How much wider five minutes spread than an hour (counts hang together: it is not 12)."""
 _THURSDAY: Final = 3  # of 1 January 1970
 _ALL_HOURS: Final = (1 << HOURS) - 1
@@ -78,7 +78,7 @@ def cut(w: Rows, policy: Policy, negative: Array, factor: Array) -> Array:
     """
     shape = (len(w),) + (1,) * (negative.ndim - 1)
     usual = w["level_negative"][:, 0].astype(np.float64).reshape(shape) * factor * (BIN / 60)
-    spread = (w["noise"].astype(np.float64) * HALF_HOUR_SPREAD).reshape(shape) + policy.drift
+    spread = (w["noise"].astype(np.float64) * BIN_SPREAD).reshape(shape) + policy.drift
     most = usual + policy.spike * np.sqrt(usual + spread * usual**2) + 2
     old = (w["exposure"] >= FULL_DAY).reshape(shape)
     return np.asarray(np.where(old & (negative > most), most / np.maximum(negative, 1e-9), 1.0))
@@ -277,8 +277,9 @@ def _rate(w: Some, hour: Array, policy: Policy) -> None:
     factors = factor_of(w, hours)
     known = ((w["known"][:, None] >> np.arange(HOURS)) & 1).astype(np.float64)
     spread = _spread(w, policy)
-    negative = _before(w, "negative", hours, factors, known, spread + policy.drift)
-    posts = _before(w, "all", hours, factors, known, spread + policy.drift)
+    noise = spread + policy.drift
+    negative = _before(w, "negative", hours, factors=factors, known=known, spread=noise)
+    posts = _before(w, "all", hours, factors=factors, known=known, spread=noise)
     heard = w["exposure"][:, None] + _older(factors * known)
     level_all = (posts + JEFFREYS) / heard.clip(1.0)
     visited = np.take_along_axis(w["season"], hour[:, None] % HOURS, 1)[:, 0] != 0
@@ -296,7 +297,7 @@ def _rate(w: Some, hour: Array, policy: Policy) -> None:
 
 
 def _before(
-    w: Some, name: str, hours: Array, factors: Array, known: Array, spread: Array
+    w: Some, name: str, hours: Array, *, factors: Array, known: Array, spread: Array
 ) -> Array:
     """Return what was heard before each lag, without outliers; shape (rows, lags)."""
     counts = np.take_along_axis(w[f"hours_{name}"], hours % HOURS, 1).astype(np.float64) * SCALE

@@ -1,6 +1,6 @@
 """Decision: which level a minute reaches, in which window. Not what becomes of it (episode)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +94,7 @@ class Finding:
     negative: float
     posts: int
     baseline: float
+    certainty: float
     statistic: float
     threshold: float
     alert: float
@@ -111,6 +112,10 @@ class Finding:
         """``open``, or the reason of the first gate that is closed."""
         return next((v for v in self.gates.values() if v != gate.OPEN), gate.OPEN)
 
+    def closed(self, name: str, reason: str, level: int) -> "Finding":
+        """Return it with one more gate that lets no more than a level through."""
+        return replace(self, level=level, gates=self.gates | {name: reason})
+
 
 def finding(decision: Decision, row: int) -> Finding:
     """Take one subject's part out of a decision."""
@@ -126,6 +131,7 @@ def finding(decision: Decision, row: int) -> Finding:
         negative=float(negative),
         posts=round(float(posts)),
         baseline=float(seen.usual_negative[row, window]),
+        certainty=float(1 / seen.variance[row, window]),
         statistic=float(seen.statistic[row, place]),
         threshold=float(decision.thresholds[row, max(level, 0), place]),
         alert=float(decision.thresholds[row, ALERT, place]),

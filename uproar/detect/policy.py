@@ -7,7 +7,10 @@ from typing import Final
 import numpy as np
 
 from uproar.backlash import Level
-from uproar.watch import BINS, HOURS, STATISTICS
+from uproar.watch import BINS, HOURS
+
+VERSION: Final = "2"
+"""Of the rules and constants, kept with every reading and event: another one decides otherwise."""
 
 LEVELS: Final = tuple(Level)
 WATCH, ALERT, CRISIS = range(len(LEVELS))
@@ -32,8 +35,6 @@ CONTEXT: Final = np.array([4, 4, 4, 4, 4, 5])
 BEFORE: Final = np.array([2, 4, 7, 24])
 """Lags: the baseline of a window is what happened at least so many hours ago, before it."""
 LAG_OF: Final = np.array([0, 0, 0, 1, 2, 3])
-
-assert STATISTICS == WINDOWS + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class Policy:
         mostly: From this share on, less one standard deviation, the last six hours do not matter.
         authors: Distinct authors of negative posts a level needs at least, by level.
         unsure_authors: So many of them the sum of probabilities may stand for.
+        staged: Share of repeats and copies from which a wave looks staged.
+        flood: Posts of five minutes from which that is said of them.
         negative: Probability from which the author of a post counts as an author of a negative one.
         apart: An author, and a copy, counts again when it was silent for so long.
         late: A post that late still counts in its slot.
@@ -114,6 +117,8 @@ class Policy:
     mostly: float = 0.65
     authors: tuple[int, int, int] = (3, 4, 6)
     unsure_authors: int = 2
+    staged: float = 0.6
+    flood: int = 20
     negative: float = 0.5
     apart: timedelta = timedelta(minutes=60)
     late: timedelta = timedelta(minutes=60)

@@ -7,10 +7,8 @@ import numpy as np
 from uproar.detect.baseline import FULL_DAY, cut, rate
 from uproar.detect.policy import (
     BINS_OF,
-    DAY,
     HOURS_OF,
     LAG_OF,
-    SHORT,
     SPAN,
     WATCH,
     WINDOW_OF,
@@ -33,6 +31,7 @@ class Scan:
     Attributes:
         negative, posts: Heard: negative posts (sum of probabilities) and scored posts.
         usual_negative, usual_posts, usual_share: Usual.
+        variance: Squared relative error of ``usual_negative``, Poisson noise apart.
         covered: Minutes that each window covers, at most as long as its name says; (windows,).
         statistic: -log10 of the probability that chance gives so many negative posts; the slow sum
             last; (rows, statistics).
@@ -43,6 +42,7 @@ class Scan:
     usual_negative: Array
     usual_posts: Array
     usual_share: Array
+    variance: Array
     covered: Array
     statistic: Array
 
@@ -54,6 +54,7 @@ class Scan:
             self.usual_negative[rows],
             self.usual_posts[rows],
             self.usual_share[rows],
+            self.variance[rows],
             self.covered,
             self.statistic[rows],
         )
@@ -88,6 +89,7 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
         usual_negative=mean,
         usual_posts=w["level_all"][:, LAG_OF].astype(np.float64) * weight,
         usual_share=w["usual_share"][:, LAG_OF].astype(np.float64),
+        variance=variance,
         covered=covered,
         statistic=_statistic(w, negative, mean, variance, known, exact=exact),
     )
@@ -148,7 +150,3 @@ def newest_authors(w: Rows, rows: Array, minute: int, covered: Array) -> Array:
 def of_statistics(windows: Array) -> Array:
     """Return what holds of each window for each statistic; shape (rows, statistics)."""
     return np.asarray(windows[:, WINDOW_OF])
-
-
-assert WINDOWS - 1 == DAY
-assert SHORT < WINDOWS

@@ -50,4 +50,5 @@ def at_most(count: Array, mean: Array, size: Array) -> Array:
     variance; one and a half units of log10 cover the prefactor.
     """
     above = np.maximum(np.maximum(count, 1.0) - mean, 0.0)
-    return above * above / (mean + mean * mean / size) * (0.5 / _LN10) + 1.5
+    border: Array = above * above / (mean + mean * mean / size) * (0.5 / _LN10) + 1.5
+    return border

@@ -1,7 +1,7 @@
 """Voices: who has spoken in the last hour, so that an author and a copy count once. Bounded memory."""
 
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class _Shelf:
     worst: Array  # how negative the worst of its posts was
     slot: Array
     author: Array  # 0 for a copy
+    posts: Array  # of an author, while remembered
+    counted: Array  # of them, those that counted
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -49,7 +51,8 @@ class _Shelf:
     @classmethod
     def empty(cls) -> Self:
         names, floats = np.zeros(0, np.uint64), np.zeros(0)
-        return cls(names, floats, floats, np.zeros(0, np.int64), names)
+        numbers = np.zeros(0, np.int64)
+        return cls(names, floats, floats, numbers, names, numbers, numbers)
 
     def find(self, keys: Array) -> tuple[Array, Array]:
         """Return where keys stand, and whether they do."""
@@ -74,6 +77,13 @@ class _Shelf:
                 for f in fields(self)
             )
         )
+
+
+class _By(NamedTuple):
+    """Places of the voices of posts; a post without a copy has its author's twice."""
+
+    author: Array
+    copy: Array
 
 
 class Voices:
@@ -116,8 +126,13 @@ class Voices:
         alone &= (often[copied] == 1) | (mine == copied)
         share = Share(np.zeros(count), np.zeros(count, bool), np.zeros(count, bool))
         for some in self._groups(alone):
-            self._speak(posts, some, mine, copied, last, worst, share)
-        self._keep(posts, keys, mine, copied, last, worst)
+            self._speak(posts, some, _By(mine, copied), (last, worst), share)
+        said = np.bincount(mine, minlength=len(keys))
+        counted = np.bincount(mine, share.counts, minlength=len(keys)).astype(np.int64)
+        slot, author = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64)
+        slot[copied], slot[mine] = posts.slot, posts.slot
+        author[mine] = posts.author
+        self._keep(_Shelf(keys, last, worst, slot, author, said, counted))
         return share
 
     def _groups(self, alone: Array) -> list[Array]:
@@ -126,18 +141,12 @@ class Voices:
         return [np.flatnonzero(alone), *rest[:, None]]
 
     def _speak(
-        self,
-        posts: Heard,
-        some: Array,
-        mine: Array,
-        copied: Array,
-        last: Array,
-        worst: Array,
-        share: Share,
+        self, posts: Heard, some: Array, said_by: _By, memory: tuple[Array, Array], share: Share
     ) -> None:
-        """Let posts speak that have no voice in common; ``last`` and ``worst`` of voices change."""
+        """Let posts speak that have no voice in common; the memory of their voices changes."""
+        last, worst = memory
         at, negative = posts.at[some], posts.negative[some]
-        voices = mine[some], copied[some]
+        voices = said_by.author[some], said_by.copy[some]
         new = [np.abs(at - last[voice]) >= self._apart for voice in voices]
         said = [np.where(n, 0.0, worst[voice]) for n, voice in zip(new, voices, strict=True)]
         for n, voice, before in zip(new, voices, said, strict=True):
@@ -158,23 +167,33 @@ class Voices:
             last[there], worst[there] = shelf.last[at[there]], shelf.worst[at[there]]
         return last, worst
 
-    def _keep(
-        self, posts: Heard, keys: Array, mine: Array, copied: Array, last: Array, worst: Array
-    ) -> None:
-        new = np.ones(len(keys), bool)
+    def _keep(self, now: _Shelf) -> None:
+        """Take over voices as they stand; what they said is added to what they had said."""
+        new = np.ones(len(now), bool)
         for shelf in (self._large, self._small):
-            at, there = shelf.find(keys)
-            shelf.last[at[there]], shelf.worst[at[there]] = last[there], worst[there]
+            at, there = shelf.find(now.keys)
+            at = at[there]
+            shelf.last[at], shelf.worst[at] = now.last[there], now.worst[there]
+            shelf.posts[at] += now.posts[there]
+            shelf.counted[at] += now.counted[there]
             new &= ~there
         if not new.any():
             return
-        slot, author = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64)
-        slot[copied], slot[mine] = posts.slot, posts.slot
-        author[mine] = posts.author
-        more = _Shelf(keys[new], last[new], worst[new], slot[new], author[new])
-        self._small = self._small.with_(more)
+        self._small = self._small.with_(now.only(new))
         if len(self._small) * _PART > len(self._large) + 1024:
             self._large, self._small = self._large.with_(self._small), _Shelf.empty()
+
+    def repeated(self, slot: int, since: float) -> float:
+        """
+        Tell which share of the posts about a subject were repeats of an author or copies of a text,
+        0..1, by those who wrote since a moment.
+        """
+        said = counted = 0
+        for shelf in (self._large, self._small):
+            mine = (shelf.slot == slot) & (shelf.author != 0) & (shelf.last >= since)
+            said += int(shelf.posts[mine].sum())
+            counted += int(shelf.counted[mine].sum())
+        return 1 - counted / said if said else 0.0
 
     def authors(self, slot: int, since: float) -> list[int]:
         """Return who wrote negative posts about a subject since a moment, as far as remembered."""

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from uproar.detect.baseline import Array
-from uproar.detect.scan import surprise
+from uproar.detect.surprise import surprise
+from uproar.watch import Array
 
 LENGTHS: Final = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
 """Windows looked at; those shorter than a point are one point long."""

@@ -11,6 +11,7 @@ import numpy as np
 from uproar.assessment import Assessment
 from uproar.backlash import Backlash, Event, Evidence
 from uproar.detect import baseline, budget, crowd, episode
+from uproar.detect.coordination import STAGED, Coordination, coordination, repeats
 from uproar.detect.correction import correct
 from uproar.detect.decision import Finding, decide, finding
 from uproar.detect.episode import Change, Episode, Seen
@@ -26,7 +27,7 @@ from uproar.reading import Reading
 from uproar.story.evidence import choose
 from uproar.story.reservoir import Reservoir
 from uproar.subject import Subject, SubjectId, alarms_per_day
-from uproar.watch import BIN, UNBORN, Array, Row, Some, Watches, minute_of, start_of
+from uproar.watch import BIN, BINS, UNBORN, Array, Row, Some, Watches, minute_of, start_of
 
 CLOSED_TO: Final = SubjectId("~closed")
 """Key of the row that says how far the partition is closed; no subject can be called so."""
@@ -372,6 +373,8 @@ class Detector:
             at = number + 1
             if told[place]:
                 tally = five_minutes(row, number)
+                if repeats(tally.posts, float(row["bins_all"][number // BIN % BINS]), self._policy):
+                    found = found.closed("coordination", STAGED, found.level)
                 closed.readings.append(reading(subject, at, BIN, tally, found, decision=False))
             if event := self._decide(subject, slot, row, found, at):
                 closed.backlash.append(event)
@@ -387,6 +390,12 @@ class Detector:
     ) -> Backlash | None:
         """Move the episode of a row on, in place; return what is to be told of it."""
         before = episode.read(row)
+        made = Coordination(0.0, 0)
+        if found.level > (-1 if before is None else before.level.rank):
+            made = coordination(self._voices, slot, minute)
+            allowed = made.allows(found.level, self._policy)
+            if allowed < found.level:
+                found = found.closed("coordination", STAGED, allowed)
         seen = Seen(
             minute=minute,
             level=LEVELS[found.level] if found.level >= 0 else None,
@@ -416,6 +425,7 @@ class Detector:
             change=change,
             found=found,
             authors=max(crowd.count(row["sketch"]), found.authors),
+            coordination=made.repeated,
             unscored=int(row["bin_unscored"]),
             evidence=self._evidence(subject.id, change, after, found, minute),
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uproar.backlash import Backlash, Event, Evidence, Why, backlash_id, episode_id
 from uproar.detect.decision import Finding
 from uproar.detect.episode import Change, Episode
+from uproar.detect.policy import VERSION
 from uproar.detect.tally import One
 from uproar.outlook.severity import severity
 from uproar.reading import Reading
@@ -23,6 +24,7 @@ class Told:
     change: Change
     found: Finding
     authors: int
+    coordination: float
     unscored: int
     evidence: tuple[Evidence, ...]
 
@@ -48,6 +50,7 @@ def backlash(told: Told) -> Backlash:
         authors=told.authors,
         why=_why(told),
         evidence=told.evidence,
+        coordination=round(told.coordination, 2),
     )
 
 
@@ -67,6 +70,8 @@ def _why(told: Told) -> Why:
         baseline_share=round(found.usual_share, 3),
         gates=gates,
         unscored=told.unscored,
+        certainty=round(found.certainty, 3),
+        rules=VERSION,
     )
 
 
@@ -105,7 +110,7 @@ def reading(
         positive=round(tally.positive, 3),
         authors=tally.authors,
         unscored=tally.unscored,
-        baseline=round(found.baseline, 3),
+        baseline=round(found.baseline, 5),
         statistic=round(found.statistic, 3),
         threshold=round(found.alert, 3),
         window_seconds=found.minutes * 60,
@@ -113,4 +118,8 @@ def reading(
         baseline_share=round(found.usual_share, 3),
         gate=found.gate,
         decision=decision,
+        heard=round(found.negative, 4),
+        certainty=round(found.certainty, 4),
+        slow=found.slow,
+        rules=VERSION,
     )

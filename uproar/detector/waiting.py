@@ -183,4 +183,3 @@ class Waiting:
 
 def _order(post: Assessment) -> tuple[float, int]:
     return post.created_at.timestamp(), name_of(post.post)
-

@@ -81,13 +81,24 @@ def test_fewer_posts_than_usual_that_are_all_angry_pass():
 
 def test_each_level_has_its_floor_of_authors():
     for authors in range(AUTHORS + 1):
-        highest = verdicts(negative=9, posts=9, authors=authors).highest
+        highest = verdicts(negative=authors, posts=authors, authors=authors).highest
         floors = [level for level, floor in enumerate(POLICY.authors) if authors >= floor]
         assert (highest == max(floors, default=-1)).all()
 
 
+def test_some_people_of_whom_the_model_is_unsure_stand_for_authors_and_no_more():
+    floor, unsure = POLICY.authors[ALERT], POLICY.unsure_authors
+    together = verdicts(negative=floor, posts=floor + 2, authors=floor - unsure)
+    assert (together.highest == ALERT).all()
+    assert (together.authors == floor - unsure).all()
+    fewer = verdicts(negative=floor - 0.5, posts=floor + 2, authors=floor - unsure)
+    assert (fewer.highest < ALERT).all()
+    loud = verdicts(negative=500, posts=500, authors=floor - unsure - 1)
+    assert (loud.highest < ALERT).all()
+
+
 def test_the_verdicts_are_told_by_name():
-    told = verdicts_in_words(verdicts(negative=20, posts=400, authors=2), 0, 2, ALERT)
+    told = verdicts_in_words(verdicts(negative=20, posts=400, authors=1), 0, 2, ALERT)
     assert told == {
         "share": "negative share below the usual",
         "excess": "what came on top is mostly not negative",
@@ -98,6 +109,7 @@ def test_the_verdicts_are_told_by_name():
 
 
 def test_the_same_authors_may_be_enough_for_one_level_and_too_few_for_the_next():
-    few = verdicts(negative=20, posts=25, authors=POLICY.authors[WATCH])
+    people = POLICY.authors[WATCH]
+    few = verdicts(negative=people, posts=people, authors=people)
     assert verdicts_in_words(few, 0, 2, WATCH)["authors"] == OPEN
     assert verdicts_in_words(few, 0, 2, CRISIS)["authors"] == "too few authors"
