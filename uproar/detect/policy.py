@@ -132,7 +132,7 @@ class Policy:
     memory_days: int = 42
     outlier: float = 2.0
     windows_apart: float = 0.0
-    steer: float = 0.25
+    steer: float = 0.35
     least_steer: float = -2.5
     most_steer: float = 5.0
     floor: tuple[float, float, float] = (1.3, 2.0, 3.0)

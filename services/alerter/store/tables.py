@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -264,6 +265,10 @@ READINGS = Table(
     Column("negative_share", Float),
     Column("baseline_share", Float),
     Column("gate", SafeText, nullable=False),
+    Column("heard", Float),
+    Column("certainty", Float),
+    Column("slow", Boolean, nullable=False, server_default=false()),
+    Column("rules", SafeText),
     Column("received_at", UtcDateTime, nullable=False),
     Index(None, "received_at"),
 )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uproar.detect import budget
-from uproar.detect.policy import ALERT, CRISIS, LEVELS, WATCH, Policy
+from uproar.detect.policy import ALERT, CRISIS, LEVELS, WATCH, WINDOWS, Policy
 from uproar.detect.surprise import MOST
 from uproar.subject import alarms_per_day
 from uproar.watch import STATISTICS, Row, Some, Table
@@ -171,9 +171,9 @@ def test_one_staged_day_leaves_a_subject_warned():
         rng, table = np.random.default_rng(days), rows()
         for _ in range(days):
             live_day(table, np.expm1(HISTORIES["a usual subject"](rng))[None])
-        before = table["thresholds"][0, ALERT].copy()
+        before = table["thresholds"][0, ALERT, :WINDOWS].copy()
         live_day(table, np.full((1, STATISTICS), MOST))
-        assert (table["thresholds"][0, ALERT] <= 1.5 * before).all()
+        assert (table["thresholds"][0, ALERT, :WINDOWS] <= 1.4 * before).all()
 
 
 def live_with_a_twin(table: Table, rng: np.random.Generator, days: int) -> None:
@@ -252,7 +252,7 @@ def test_nobody_steers_a_threshold_beyond_its_borders():
     for staged, border in ((True, POLICY.most_steer), (False, POLICY.least_steer)):
         table = rows()
         table["days"] = 60
-        for _ in range(3000):
+        for _ in range(800):
             table["top"], table["reached"] = 1.0, 7 * staged
             end_day(table)
         assert table["correction"][0, 1] == pytest.approx(border, abs=0.01)
@@ -282,9 +282,7 @@ def test_what_was_staged_for_a_month_wears_off_in_a_year():
     per_day=st.floats(1e-3, 2),
 )
 @settings(max_examples=40, deadline=None)
-def test_idle_days_end_in_one_step(
-    days: int, top: float, reached: int, known: int, per_day: float
-):
+def test_idle_days_end_in_one_step(days: int, top: float, reached: int, known: int, per_day: float):
     jumped, walked = rows(per_day=per_day), rows(per_day=per_day)
     for table in (jumped, walked):
         table["top"], table["reached"], table["days"] = top, reached, known

@@ -3,7 +3,7 @@
 import numpy as np
 
 from uproar.detect.gate import OPEN, Verdicts, judge, verdicts_in_words
-from uproar.detect.policy import ALERT, CONTEXT, CRISIS, SPAN, WATCH, WINDOWS, Policy
+from uproar.detect.policy import ALERT, CONTEXT, CRISIS, SHORT, SPAN, WATCH, WINDOWS, Policy
 from uproar.detect.scan import Scan
 from uproar.watch import AUTHORS, STATISTICS
 
@@ -24,6 +24,7 @@ def verdicts(
         usual_negative=wide(usual_negative),
         usual_posts=wide(usual_posts),
         usual_share=wide(share),
+        variance=wide(0.3),
         covered=SPAN,
         statistic=np.full((1, STATISTICS), 9.0),
     )
@@ -87,9 +88,9 @@ def test_each_level_has_its_floor_of_authors():
 
 
 def test_some_people_of_whom_the_model_is_unsure_stand_for_authors_and_no_more():
-    floor, unsure = POLICY.authors[ALERT], POLICY.unsure_authors
+    floor, unsure, hour = POLICY.authors[ALERT], POLICY.unsure_authors, SHORT - 1
     together = verdicts(negative=floor, posts=floor + 2, authors=floor - unsure)
-    assert (together.highest == ALERT).all()
+    assert together.highest[0, hour] == ALERT
     assert (together.authors == floor - unsure).all()
     fewer = verdicts(negative=floor - 0.5, posts=floor + 2, authors=floor - unsure)
     assert (fewer.highest < ALERT).all()

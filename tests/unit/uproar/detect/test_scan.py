@@ -35,7 +35,10 @@ def hear(table: Table, minute: int, negative: float, posts: float | None = None)
     count = len(table)
     baseline.advance(table, np.full(count, minute // 5), POLICY)
     add_counts(
-        table, minute, np.full(count, negative), np.full(count, negative if posts is None else posts)
+        table,
+        minute,
+        np.full(count, negative),
+        np.full(count, negative if posts is None else posts),
     )
 
 

@@ -94,7 +94,9 @@ def test_what_was_counted_before_a_crash_reminds_of_its_authors_and_adds_nothing
 
 
 def test_counted_and_new_posts_of_one_minute_are_told_apart():
-    brought = count(some_posts(4, counted=[True, False, True, False], slot=[5, 5, 2, 8]), fresh_voices())
+    brought = count(
+        some_posts(4, counted=[True, False, True, False], slot=[5, 5, 2, 8]), fresh_voices()
+    )
     assert brought.slots.tolist() == [5, 8]
     assert brought.posts.tolist() == [1, 1]
     assert brought.who[1].tolist() == [2, 4]

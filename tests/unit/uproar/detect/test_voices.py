@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -248,7 +249,7 @@ def test_authors_of_negative_posts_are_named_once():
 
 
 def test_what_is_too_old_is_forgotten_and_what_is_not_stays():
-    memory = voices()
+    memory = voices(most=10**6)
     memory.forget(0)
     old = [Said(0, 3000, f"a{n}", None, 0.75) for n in range(3000)]
     say(memory, *old)
@@ -287,6 +288,50 @@ def test_memory_is_bounded_when_all_speak_in_the_same_second():
         say(memory, *[Said(0, 1000.0, f"{number}-{n}", None, 0.75) for n in range(100)])
         memory.forget(1000.0)
     assert len(memory.authors(0, 0)) <= 2000 * 1.2 + 1200
+
+
+# ---------------------------------------------------------------------------------------- repeats
+
+
+def test_where_everybody_speaks_for_himself_nothing_is_repeated():
+    memory = voices()
+    assert memory.repeated(0, 0) == 0
+    say(memory, *[Said(0, 1000, f"a{n}", f"t{n}", 0.75) for n in range(9)])
+    assert memory.repeated(0, 0) == 0
+
+
+def test_repeats_of_an_author_and_copies_of_a_text_are_told_as_a_share():
+    memory = voices()
+    say(memory, *[Said(0, 1000 + n, "a", None, 0.75) for n in range(4)])
+    say(memory, *[Said(0, 1000 + n, f"b{n}", "text", 0.75) for n in range(4)])
+    assert memory.repeated(0, 0) == pytest.approx(6 / 8)
+    assert memory.repeated(1, 0) == 0
+
+
+def test_only_those_who_wrote_lately_are_asked():
+    memory = voices()
+    say(memory, *[Said(0, 1000 + n, "a", None, 0.75) for n in range(50)])
+    say(memory, Said(0, 3000, "b", None, 0.75), Said(0, 3001, "c", None, 0.25))
+    assert memory.repeated(0, 2000) == 0
+    assert memory.repeated(0, 0) > 0.9
+
+
+@given(said=posts_in_time, split=st.integers(0, 40))
+@settings(deadline=None)
+def test_the_share_that_is_repeated_does_not_hang_on_batches(said: list[Said], split: int):
+    whole, parts = voices(), voices()
+    told = say(whole, *said)
+    say(parts, *said[:split])
+    say(parts, *said[split:])
+    for slot in (0, 1):
+        mine = [share for post, share in zip(said, told, strict=True) if post.slot == slot]
+        counted = sum(share.counts for share in mine)
+        expected = 1 - counted / len(mine) if mine else 0
+        assert whole.repeated(slot, 0) == pytest.approx(expected)
+        assert parts.repeated(slot, 0) == pytest.approx(expected)
+
+
+# ---------------------------------------------------------------------------------------- subjects
 
 
 def test_a_subject_can_be_forgotten():

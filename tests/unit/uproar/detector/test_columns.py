@@ -65,7 +65,7 @@ def test_what_could_not_be_scored_is_below_0():
 
 def a_story() -> list[Assessment]:
     rng, posts = np.random.default_rng(6), []
-    for number in range(500):
+    for number in range(300):
         hour = float(rng.uniform(0, 60)) if number % 5 else float(rng.uniform(50, 51))
         posts.append(
             an_assessment(
