@@ -91,6 +91,7 @@ class Oracle:
     def run(self, said: Sequence[Said], begin: int, end: int) -> list[Told]:
         """Watch from a minute to before another."""
         self.correction = [self.policy.windows_apart] * 2
+        self.mean, self.deviation = list(self.policy.pool_mean), list(self.policy.pool_deviation)
         self.hour = begin // 60
         self.since = self.hour + 1
         waiting = defaultdict(list)
@@ -296,26 +297,45 @@ class Oracle:
         return found
 
     def _close_day(self) -> None:
+        policy, lived = self.policy, any(self.top)
+        before = [self.thresholds(number) for number in range(7)]
+        old = [*self.mean, *self.deviation, *self.correction]
+        days, new = self.days, self._after_today()
+        self.days = min(days + lived, policy.memory_days)
+        for part in (1, 0.5, 0.25, 0.125, 0.0625, 0):  # how far the day is believed
+            moved = [o + part * (n - o) for o, n in zip(old, new, strict=True)]
+            self.mean, self.deviation, self.correction = moved[:7], moved[7:14], moved[14:]
+            pairs = [
+                pair
+                for number in range(7)
+                for pair in zip(self.thresholds(number), before[number], strict=True)
+            ]
+            if all(abs(math.log(after / was)) <= math.log(1.2) for after, was in pairs):
+                break
+        else:
+            self.days = days
+        self.busy += (lived - self.busy) / policy.busy_days
+        self.top, self.reached = [0.0] * 7, set()
+
+    def _after_today(self) -> list[float]:
         policy = self.policy
         known = self.days / (self.days + policy.pool_days)
+        mean, deviation, correction = list(self.mean), list(self.deviation), []
+        share = 1 / min(self.days + 1, policy.memory_days) if any(self.top) else 0.0
+        for number in range(7):
+            middle, width = self._moments(number)
+            cut = (policy.outlier + known) * width
+            today = min(max(self.top[number], middle - cut), middle + cut)
+            apart = today - self.mean[number]
+            mean[number] += share * apart
+            deviation[number] = math.sqrt(
+                (1 - share) * (self.deviation[number] ** 2 + share * apart**2)
+            )
         for level, chance in enumerate(self._chances()[:2]):
             moved = self.correction[level]
             moved += policy.steer * known * ((level in self.reached) - chance)
-            self.correction[level] = min(max(moved, policy.least_steer), policy.most_steer)
-        if any(self.top):
-            moments = [self._moments(number) for number in range(7)]
-            self.days = min(self.days + 1, policy.memory_days)
-            share = 1 / self.days
-            for number, (mean, deviation) in enumerate(moments):
-                cut = (policy.outlier + known) * deviation
-                today = min(max(self.top[number], mean - cut), mean + cut)
-                apart = today - self.mean[number]
-                self.mean[number] += share * apart
-                self.deviation[number] = math.sqrt(
-                    (1 - share) * (self.deviation[number] ** 2 + share * apart**2)
-                )
-        self.busy += (any(self.top) - self.busy) / policy.busy_days
-        self.top, self.reached = [0.0] * 7, set()
+            correction.append(min(max(moved, policy.least_steer), policy.most_steer))
+        return [*mean, *deviation, *correction]
 
     # -------------------------------------------------------------------------------- judging
 
@@ -328,7 +348,8 @@ class Oracle:
         ]
         hour = looks[2]
         most = self.policy.ceiling_times * hour.mean + self.policy.ceiling_people
-        if hour.statistic > 0 and hour.negative >= most:
+        last = sum(self.bins[b][0] for b in range((minute - 1) // 5 - 11, (minute - 1) // 5 + 1))
+        if hour.statistic > 0 and last >= most:
             looks[2] = hour._replace(reached=max(hour.reached, 1))
         levels = [
             min(look.reached, look.highest)
@@ -404,7 +425,8 @@ class Oracle:
         thresholds = self.thresholds(number)
         newest = dict(sorted((name, at) for at, name in sorted(self.authors)))
         authors = min(6, sum(at >= begin for at in newest.values()))
-        people = max(authors, min(negative, authors + policy.unsure_authors))
+        unsure = policy.unsure_authors if number < 3 else 0
+        people = max(authors, min(negative, authors + unsure))
         return Look(
             highest=sum(people >= floor for floor in policy.authors) - 1,
             share=negative >= expected - policy.below * noise,

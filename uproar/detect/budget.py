@@ -23,6 +23,10 @@ _EULER: Final = 0.5772
 _BETA: Final = math.sqrt(6) / math.pi
 """Scale of a Gumbel law, in standard deviations."""
 _MOST_CHANCE: Final = 0.9
+MOST_MOVE: Final = math.log(1.2)
+"""A day moves a threshold by at most a fifth."""
+_BELIEF: Final = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.0)
+"""How far a day may be believed."""
 CORRECTION_OF: Final = np.array([0, 1, 1])
 """Which correction holds for each level: crisis is too rare to have one of its own."""
 
@@ -41,6 +45,7 @@ def allow(w: Rows, per_day: Array, policy: Policy) -> None:
 
 def begin(w: Rows, policy: Policy) -> None:
     """Start the budget of rows of which no day is known."""
+    w["mean"], w["deviation"] = np.array(policy.pool_mean), np.array(policy.pool_deviation)
     w["correction"] = policy.windows_apart
     w["busy"] = 1.0
 
@@ -92,48 +97,75 @@ def close_days(w: Some, days: Array, policy: Policy) -> None:
     if not len(places):
         return
     part = Some(w, places)
-    _steer(part, np.ones(len(part)), policy)
-    _learn(part, policy)
-    lived, share = part["top"].any(axis=1), 1 / policy.busy_days
+    lived: Array = part["top"].any(axis=1)
+    share = 1 / policy.busy_days
+    _believe(part, lived, policy)
     busy = part["busy"] + share * (lived - part["busy"].astype(np.float64))
-    part["busy"] = busy * (1 - share) ** (days[places] - 1.0)
     part["top"] = 0.0
     part["reached"] = 0
-    _steer(part, days[places] - 1.0, policy)
+    idle = days[places] - 1.0
+    part["busy"] = busy * (1 - share) ** idle
+    chance = _steered(part, policy)
+    part["correction"] = _within(part["correction"] - chance * idle[:, None], policy)
     part["thresholds"] = _thresholds(part, policy)
     part.put()
 
 
-def _learn(w: Some, policy: Policy) -> None:
-    """Take today's greatest statistics into mean and deviation, if anything was written."""
-    lived = np.flatnonzero(w["top"].any(axis=1))
-    if not len(lived):
-        return
-    part = Some(w, lived)
-    mean, deviation = _moments(part, policy)
-    known = part["days"][:, None].astype(np.float64)
+def _believe(w: Some, lived: Array, policy: Policy) -> None:
+    """
+    Take today into mean, deviation and correction: whole, or only as far as no threshold moves by
+    more than a fifth.
+    """
+    before = _thresholds(w, policy)
+    known = w["days"].astype(np.float64)
+    names = ("mean", "deviation", "correction")
+    old = {name: w[name].astype(np.float64) for name in names}
+    new = _learnt(w, lived, policy) | {"correction": _after_today(w, policy)}
+    w["days"] = np.where(lived, np.minimum(known + 1, policy.memory_days), known)
+    left = np.arange(len(w))
+    for part in _BELIEF:
+        for name in names:
+            moved = old[name][left] + part * (new[name][left] - old[name][left])
+            w.change(name)[left] = moved
+        rest = Some(w, left)
+        far = np.abs(np.log(_thresholds(rest, policy) / before[left])) > MOST_MOVE
+        left = left[far.any(axis=(1, 2))]
+        if not len(left):
+            return
+    w.change("days")[left] = known[left]
+
+
+def _learnt(w: Some, lived: Array, policy: Policy) -> dict[str, Array]:
+    """Return mean and deviation with today's greatest statistics, where anything was written."""
+    mean, deviation = _moments(w, policy)
+    known = w["days"][:, None].astype(np.float64)
     # While little is known a single day weighs more, so it may say less.
     cut = (policy.outlier + known / (known + policy.pool_days)) * deviation
-    today = np.clip(part["top"].astype(np.float64), mean - cut, mean + cut)
-    days = np.minimum(part["days"].astype(np.int64) + 1, policy.memory_days)
-    share = 1 / days[:, None].astype(np.float64)
-    apart = today - part["mean"]
-    part["mean"] = part["mean"] + share * apart
-    variance = (1 - share) * (part["deviation"].astype(np.float64) ** 2 + share * apart**2)
-    part["deviation"] = np.sqrt(variance)
-    part["days"] = days
-    part.put()
+    today = np.clip(w["top"].astype(np.float64), mean - cut, mean + cut)
+    share = np.where(lived[:, None], 1 / np.minimum(known + 1, policy.memory_days), 0.0)
+    apart = today - w["mean"]
+    variance = (1 - share) * (w["deviation"].astype(np.float64) ** 2 + share * apart**2)
+    return {"mean": w["mean"] + share * apart, "deviation": np.sqrt(variance)}
 
 
-def _steer(w: Some, days: Array, policy: Policy) -> None:
-    """Move the corrections: up where a level was reached today, down by what was allowed."""
+def _steered(w: Some, policy: Policy) -> Array:
+    """Return by how much a day without an alarm lowers the corrections; (rows, 2)."""
     chance = chances(w["per_day"].astype(np.float64), policy)[:, (WATCH, ALERT)]
-    reached = (w["reached"][:, None] >> np.array([WATCH, ALERT])) & 1
     # While the tail is the pool's an alarm says more of the pool than of the correction.
     known = w["days"][:, None].astype(np.float64)
+    return np.asarray(policy.steer * known / (known + policy.pool_days) * chance)
+
+
+def _after_today(w: Some, policy: Policy) -> Array:
+    """Return the corrections: up where a level was reached today, down by what was allowed."""
+    reached = (w["reached"][:, None] >> np.array([WATCH, ALERT])) & 1
+    known = w["days"][:, None].astype(np.float64)
     step = policy.steer * known / (known + policy.pool_days)
-    moved = w["correction"] + step * (reached - chance * days[:, None])
-    w["correction"] = np.clip(moved, policy.least_steer, policy.most_steer)
+    return _within(w["correction"] + step * reached - _steered(w, policy), policy)
+
+
+def _within(correction: Array, policy: Policy) -> Array:
+    return np.clip(correction, policy.least_steer, policy.most_steer)
 
 
 def rise(row: Row, before: int, after: int) -> None:

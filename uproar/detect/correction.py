@@ -30,9 +30,6 @@ def correct(row: Row, hour: int, negative: float, policy: Policy) -> None:
 
 
 def _reach_back(row: Row, *, newest: int, oldest: int, policy: Policy) -> None:
-    """Make known the hours of these ages: those of the last day by a bit, older ones as exposure."""
-    first = max(newest, 0)
-    row["known"] |= sum(1 << age for age in range(first, min(oldest + 1, HOURS)))
-    older = max(first, HOURS) - HOURS, max(oldest + 1, HOURS) - HOURS
-    fade = policy.fade
-    row["exposure"] += (fade ** older[0] - fade ** older[1]) / (1 - fade)
+    """Count the hours of these ages as listened to; no bit: their places in the rings are empty."""
+    ages = range(max(newest, 0), oldest + 1)
+    row["exposure"] += sum(policy.fade ** max(age - HOURS, 0) for age in ages)

@@ -46,7 +46,7 @@ def remember_strangers(w: Rows, count: Array, minute: int) -> None:
 
 def add(sketch: Bytes, author: int) -> None:
     """Count an author in a sketch, in place; a HyperLogLog."""
-    register, rest = author % REGISTERS, author // REGISTERS
+    register, rest = author % REGISTERS, author >> 6
     rank = min(_MOST_RANK, 59 - rest.bit_length())
     byte, shift = divmod(register, 2)
     shift *= 4

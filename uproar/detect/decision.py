@@ -53,7 +53,7 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     seen = scan(w, minute, policy, exact=exact)
     budget.note(w, seen.statistic)
     above = (seen.statistic >= w["thresholds"][:, WATCH, :]).any(axis=1)
-    flooded = _flooded(seen, policy)
+    flooded = _flooded(w, seen, policy)
     rows = np.flatnonzero(above | flooded | exact)
     seen, flooded = seen.of(rows), flooded[rows]
     verdicts = gate.judge(seen, newest_authors(w, rows, minute, seen.covered), policy)
@@ -76,11 +76,11 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     )
 
 
-def _flooded(seen: Scan, policy: Policy) -> Array:
+def _flooded(w: Rows, seen: Scan, policy: Policy) -> Array:
     usual = seen.usual_negative[:, _HOUR]
     most = policy.ceiling_times * usual + policy.ceiling_people
     known = seen.statistic[:, _HOUR] > 0
-    return np.asarray(known & (seen.negative[:, _HOUR] >= most))
+    return np.asarray(known & (w["bins_negative"].sum(axis=1) >= most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

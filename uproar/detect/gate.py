@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from uproar.detect.policy import CONTEXT, Policy
+from uproar.detect.policy import CONTEXT, SHORT, WINDOWS, Policy
 from uproar.detect.scan import Scan
 from uproar.watch import Array
 
@@ -70,7 +70,9 @@ def judge(seen: Scan, authors: Array, policy: Policy) -> Verdicts:
     mostly = excess - 0.5 * np.sqrt(beyond) >= policy.mostly * beyond
     excess_passes = (enough & enough[:, CONTEXT]) | mostly
     # Two of them may be people of whom the model is unsure: together they are as good as certain.
-    people = np.maximum(authors, np.minimum(negative, authors + policy.unsure_authors))
+    # (In an hour only: in longer windows one person counts more than once.)
+    unsure = np.where(np.arange(WINDOWS) < SHORT, policy.unsure_authors, 0)
+    people = np.maximum(authors, np.minimum(negative, authors + unsure))
     highest = (people[:, :, None] >= np.array(policy.authors)).sum(axis=2) - 1
     return Verdicts(share=share, excess=excess_passes, authors=authors, highest=highest)
 

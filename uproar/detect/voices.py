@@ -217,7 +217,8 @@ class Voices:
         ):
             shelf = shelf.only(shelf.last >= now - _KEPT)
             if len(shelf) > self._most:
-                shelf = shelf.only(shelf.last >= np.median(shelf.last))
+                newest = np.argsort(shelf.last, kind="stable")[-(self._most // 2) :]
+                shelf = shelf.only(np.sort(newest))
             self._large = shelf
 
     def drop(self, slot: int) -> None:

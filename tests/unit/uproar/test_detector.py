@@ -12,6 +12,7 @@ import pytest
 from tests.build import a_deletion, a_subject, an_assessment
 from uproar.assessment import Assessment
 from uproar.backlash import Backlash, Event, Level
+from uproar.detect.surprise import surprise
 from uproar.detector import CLOSED_TO, Closed, Detector
 from uproar.errors import Misconfigured
 from uproar.subject import SubjectId
@@ -392,6 +393,16 @@ def test_there_is_a_reading_for_every_five_minutes_with_activity_and_for_every_e
     assert all(r.seconds == 300 and r.at.minute % 5 == 0 and r.posts > 0 for r in regular)
     assert sum(r.posts for r in regular) == 320
     assert sum(r.authors for r in regular) == 320
+
+
+def test_every_reading_holds_what_its_statistic_follows_from():
+    story = a_big_wave()
+    story.close(at(days=9))
+    strange = [r for r in story.closed.readings if r.statistic > 0.5 and not r.slow]
+    assert len(strange) > 20
+    for r in strange:
+        one = surprise(np.array(r.heard), np.array(r.baseline), np.array(r.certainty))
+        assert float(one) == pytest.approx(r.statistic, rel=0.02, abs=0.02)
 
 
 # -------------------------------------------------------------------------------- subjects and rows

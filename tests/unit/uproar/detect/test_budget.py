@@ -153,7 +153,7 @@ HISTORIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 )
 @settings(max_examples=200, deadline=None)
 def test_a_day_moves_no_threshold_by_more_than_a_fifth(
-    kind: str, days: int, allowed: str, top: list[float], reached: int, seed: int
+    *, kind: str, days: int, allowed: str, top: list[float], reached: int, seed: int
 ):
     rng, table = np.random.default_rng(seed), rows(per_day=alarms_per_day(allowed))
     for _ in range(days):

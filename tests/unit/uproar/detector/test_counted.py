@@ -83,8 +83,8 @@ def background(days: int, rng: np.random.Generator) -> list[Said]:
     """Three subjects: a small, a middling, a large one."""
     said = []
     for lane, an_hour in enumerate((0.2, 1, 5)):
-        for minute in np.flatnonzero(rng.random(days * 1440) < an_hour / 60).tolist():
-            said.append(Said(minute, lane, int(rng.integers(0, 17))))
+        minutes = np.flatnonzero(rng.random(days * 1440) < an_hour / 60).tolist()
+        said += [Said(minute, lane, int(rng.integers(0, 17))) for minute in minutes]
     return said
 
 
