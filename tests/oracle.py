@@ -64,6 +64,7 @@ class Oracle:
     hours: dict[int, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
     authors: list[tuple[int, str]] = field(default_factory=list)
     voices: dict[str, tuple[float, float]] = field(default_factory=dict)  # last heard, worst said
+    chains: dict[str, tuple[int, int]] = field(default_factory=dict)  # posts, those that counted
     unusual: set[int] = field(default_factory=set)  # hours that teach nothing
     episode: Episode | None = None
     told: list[Told] = field(default_factory=list)
@@ -121,6 +122,10 @@ class Oracle:
         grown = max(0.0, post.negative - worst)
         self.bins[minute // 5][0] += grown
         self.bins[minute // 5][1] += float(not heard)
+        posts, counted = (
+            self.chains.get(post.author, (0, 0)) if voices[0][0] > -math.inf else (0, 0)
+        )
+        self.chains[post.author] = (posts + 1, counted + (not heard))
         if voices[0][1] < 0.5 <= post.negative and worst < 0.5:
             self.authors.append((minute, post.author))
         for name, (_, said) in zip(names, voices, strict=True):
@@ -357,7 +362,7 @@ class Oracle:
             else -1
             for number, look in enumerate(looks)
         ]
-        level = max(levels)
+        level = self._joined(minute, max(levels))
         order = [
             (own, look.statistic / look.alert) for own, look in zip(levels, looks, strict=True)
         ]
@@ -385,6 +390,21 @@ class Oracle:
             self.told.append(Told(minute, change, self.episode.posts, best.statistic))
             if change.event == "ended":
                 self.episode = None
+
+    def _joined(self, minute: int, level: int) -> int:
+        """A staged wave needs twice as many people."""
+        if level <= (-1 if self.episode is None else self.episode.level.rank):
+            return level
+        hour = [name for name, (last, _) in self.voices.items() if last >= minute * 60 - 3600]
+        chains = [self.chains[name] for name in hour if name in self.chains]
+        posts, counted = (
+            (sum(numbers) for numbers in zip(*chains, strict=True)) if chains else (0, 0)
+        )
+        if not posts or 1 - counted / posts < self.policy.staged:
+            return level
+        people = sum(name in self.chains and self.voices[name][1] >= 0.5 for name in hour)
+        enough = [rank for rank, need in enumerate(self.policy.authors) if people >= 2 * need]
+        return min(level, max(enough, default=-1))
 
     def _heard(self, minute: int, number: int, begin: int) -> tuple[float, float]:
         bin_, hour = (minute - 1) // 5, (minute - 1) // 60

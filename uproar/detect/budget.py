@@ -97,7 +97,7 @@ def close_days(w: Some, days: Array, policy: Policy) -> None:
     if not len(places):
         return
     part = Some(w, places)
-    lived: Array = part["top"].any(axis=1)
+    lived = np.asarray(part["top"].any(axis=1))
     share = 1 / policy.busy_days
     _believe(part, lived, policy)
     busy = part["busy"] + share * (lived - part["busy"].astype(np.float64))

@@ -14,6 +14,7 @@ _NEVER: Final = -np.inf
 _KEPT: Final = 7200.0
 """Seconds a voice is kept: a late post may be an hour old, and look back another."""
 _PART: Final = 8
+_REMEMBERED: Final = ("last", "worst", "posts", "counted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _Shelf:
     worst: Array  # how negative the worst of its posts was
     slot: Array
     author: Array  # 0 for a copy
-    posts: Array  # of an author, while remembered
+    posts: Array  # of an author, since it last was silent
     counted: Array  # of them, those that counted
 
     def __len__(self) -> int:
@@ -121,18 +122,15 @@ class Voices:
         )
         count = len(posts)
         mine, copied = place[:count], place[count:]
-        last, worst = self._recall(keys)
+        memory = self._recall(keys)
         alone = often[mine] == np.where(mine == copied, 2, 1)
         alone &= (often[copied] == 1) | (mine == copied)
         share = Share(np.zeros(count), np.zeros(count, bool), np.zeros(count, bool))
         for some in self._groups(alone):
-            self._speak(posts, some, _By(mine, copied), (last, worst), share)
-        said = np.bincount(mine, minlength=len(keys))
-        counted = np.bincount(mine, share.counts, minlength=len(keys)).astype(np.int64)
-        slot, author = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64)
-        slot[copied], slot[mine] = posts.slot, posts.slot
-        author[mine] = posts.author
-        self._keep(_Shelf(keys, last, worst, slot, author, said, counted))
+            self._speak(posts, some, _By(mine, copied), memory, share)
+        memory.slot[copied], memory.slot[mine] = posts.slot, posts.slot
+        memory.author[mine] = posts.author
+        self._keep(memory)
         return share
 
     def _groups(self, alone: Array) -> list[Array]:
@@ -140,11 +138,9 @@ class Voices:
         rest = np.flatnonzero(~alone)
         return [np.flatnonzero(alone), *rest[:, None]]
 
-    def _speak(
-        self, posts: Heard, some: Array, said_by: _By, memory: tuple[Array, Array], share: Share
-    ) -> None:
+    def _speak(self, posts: Heard, some: Array, said_by: _By, memory: _Shelf, share: Share) -> None:
         """Let posts speak that have no voice in common; the memory of their voices changes."""
-        last, worst = memory
+        last, worst = memory.last, memory.worst
         at, negative = posts.at[some], posts.negative[some]
         voices = said_by.author[some], said_by.copy[some]
         new = [np.abs(at - last[voice]) >= self._apart for voice in voices]
@@ -156,26 +152,38 @@ class Voices:
         before = np.maximum(*said)
         share.negative[some] = np.maximum(negative - before, 0.0)
         share.counts[some] = new[0] & new[1]
+        again = ~new[0]
+        memory.posts[voices[0]] = memory.posts[voices[0]] * again + 1
+        memory.counted[voices[0]] = memory.counted[voices[0]] * again + share.counts[some]
         share.crosses[some] = (
             (said[0] < self._negative) & (negative >= self._negative) & (before < self._negative)
         )
 
-    def _recall(self, keys: Array) -> tuple[Array, Array]:
-        last, worst = np.full(len(keys), _NEVER), np.zeros(len(keys))
+    def _recall(self, keys: Array) -> _Shelf:
+        """Return voices as they are remembered; new ones have never been heard."""
+        count = len(keys)
+        memory = _Shelf(
+            keys,
+            np.full(count, _NEVER),
+            np.zeros(count),
+            np.zeros(count, np.int64),
+            np.zeros(count, np.uint64),
+            np.zeros(count, np.int64),
+            np.zeros(count, np.int64),
+        )
         for shelf in (self._large, self._small):
             at, there = shelf.find(keys)
-            last[there], worst[there] = shelf.last[at[there]], shelf.worst[at[there]]
-        return last, worst
+            for name in _REMEMBERED:
+                getattr(memory, name)[there] = getattr(shelf, name)[at[there]]
+        return memory
 
     def _keep(self, now: _Shelf) -> None:
-        """Take over voices as they stand; what they said is added to what they had said."""
+        """Take over voices as they stand."""
         new = np.ones(len(now), bool)
         for shelf in (self._large, self._small):
             at, there = shelf.find(now.keys)
-            at = at[there]
-            shelf.last[at], shelf.worst[at] = now.last[there], now.worst[there]
-            shelf.posts[at] += now.posts[there]
-            shelf.counted[at] += now.counted[there]
+            for name in _REMEMBERED:
+                getattr(shelf, name)[at[there]] = getattr(now, name)[there]
             new &= ~there
         if not new.any():
             return
