@@ -296,20 +296,21 @@ class Oracle:
         found = []
         for level, chance in enumerate(self._chances()):
             chance = min(chance / max(self.busy, self.policy.least_busy), 0.9)  # noqa: PLW2901
-            rare = -math.log(-math.log(1 - chance)) + self.correction[min(level, 1)]
-            reached = math.expm1(min(mean - 0.5772 * beta + beta * rare, 6.0))
+            rare = -math.log(-math.log(1 - chance))
+            steered = min(beta, self.policy.most_width) * self.correction[min(level, 1)]
+            reached = math.expm1(min(mean - 0.5772 * beta + beta * rare + steered, 6.0))
             found.append(max(reached, self.policy.floor[level], *found))
         return found
 
     def _close_day(self) -> None:
         policy, lived = self.policy, any(self.top)
         before = [self.thresholds(number) for number in range(7)]
-        old = [*self.mean, *self.deviation, *self.correction]
+        old = [*self.mean, *self.deviation, self.busy]
         days, new = self.days, self._after_today()
         self.days = min(days + lived, policy.memory_days)
         for part in (1, 0.5, 0.25, 0.125, 0.0625, 0):  # how far the day is believed
             moved = [o + part * (n - o) for o, n in zip(old, new, strict=True)]
-            self.mean, self.deviation, self.correction = moved[:7], moved[7:14], moved[14:]
+            self.mean, self.deviation, self.busy = moved[:7], moved[7:14], moved[14]
             pairs = [
                 pair
                 for number in range(7)
@@ -319,13 +320,13 @@ class Oracle:
                 break
         else:
             self.days = days
-        self.busy += (lived - self.busy) / policy.busy_days
         self.top, self.reached = [0.0] * 7, set()
 
     def _after_today(self) -> list[float]:
         policy = self.policy
         known = self.days / (self.days + policy.pool_days)
         mean, deviation, correction = list(self.mean), list(self.deviation), []
+        busy = self.busy + (any(self.top) - self.busy) / policy.busy_days
         share = 1 / min(self.days + 1, policy.memory_days) if any(self.top) else 0.0
         for number in range(7):
             middle, width = self._moments(number)
@@ -340,7 +341,8 @@ class Oracle:
             moved = self.correction[level]
             moved += policy.steer * known * ((level in self.reached) - chance)
             correction.append(min(max(moved, policy.least_steer), policy.most_steer))
-        return [*mean, *deviation, *correction]
+        self.correction = correction
+        return [*mean, *deviation, busy]
 
     # -------------------------------------------------------------------------------- judging
 

@@ -63,8 +63,12 @@ def _thresholds(w: Rows, policy: Policy) -> Array:
     # A day without a post cannot alarm: the others may the more.
     busy = np.maximum(w["busy"].astype(np.float64), policy.least_busy)
     chance = np.minimum(chances(w["per_day"].astype(np.float64), policy) / busy[:, None], 0.9)
-    rare = -np.log(-np.log1p(-chance)) + w["correction"][:, CORRECTION_OF].astype(np.float64)
-    reached = np.expm1(np.minimum(middle[:, None, :] + beta[:, None, :] * rare[:, :, None], 6.0))
+    rare = -np.log(-np.log1p(-chance))
+    steered = w["correction"][:, CORRECTION_OF].astype(np.float64)[:, :, None]
+    reached = middle[:, None, :] + beta[:, None, :] * rare[:, :, None]
+    # A wide law would let a single alarm move its threshold far.
+    reached += np.minimum(beta, policy.most_width)[:, None, :] * steered
+    reached = np.expm1(np.minimum(reached, 6.0))
     reached = np.maximum(reached, np.array(policy.floor)[:, None])
     return np.asarray(np.maximum.accumulate(reached, axis=1))
 
@@ -98,13 +102,11 @@ def close_days(w: Some, days: Array, policy: Policy) -> None:
         return
     part = Some(w, places)
     lived = np.asarray(part["top"].any(axis=1))
-    share = 1 / policy.busy_days
     _believe(part, lived, policy)
-    busy = part["busy"] + share * (lived - part["busy"].astype(np.float64))
     part["top"] = 0.0
     part["reached"] = 0
     idle = days[places] - 1.0
-    part["busy"] = busy * (1 - share) ** idle
+    part["busy"] = part["busy"] * (1 - 1 / policy.busy_days) ** idle
     chance = _steered(part, policy)
     part["correction"] = _within(part["correction"] - chance * idle[:, None], policy)
     part["thresholds"] = _thresholds(part, policy)
@@ -113,18 +115,19 @@ def close_days(w: Some, days: Array, policy: Policy) -> None:
 
 def _believe(w: Some, lived: Array, policy: Policy) -> None:
     """
-    Take today into mean, deviation and correction: whole, or only as far as no threshold moves by
-    more than a fifth.
+    Steer by today, and learn it: whole, or only as far as no threshold moves by more than a fifth.
+
+    The steering is never cut: its rises and falls must be of one measure.
     """
     before = _thresholds(w, policy)
     known = w["days"].astype(np.float64)
-    names = ("mean", "deviation", "correction")
-    old = {name: w[name].astype(np.float64) for name in names}
-    new = _learnt(w, lived, policy) | {"correction": _after_today(w, policy)}
+    new = _learnt(w, lived, policy)
+    old = {name: w[name].astype(np.float64) for name in new}
+    w["correction"] = _after_today(w, policy)
     w["days"] = np.where(lived, np.minimum(known + 1, policy.memory_days), known)
     left = np.arange(len(w))
     for part in _BELIEF:
-        for name in names:
+        for name in new:
             moved = old[name][left] + part * (new[name][left] - old[name][left])
             w.change(name)[left] = moved
         rest = Some(w, left)
@@ -136,7 +139,7 @@ def _believe(w: Some, lived: Array, policy: Policy) -> None:
 
 
 def _learnt(w: Some, lived: Array, policy: Policy) -> dict[str, Array]:
-    """Return mean and deviation with today's greatest statistics, where anything was written."""
+    """Return what is known of the days, with today: its greatest statistics if anything was written."""
     mean, deviation = _moments(w, policy)
     known = w["days"][:, None].astype(np.float64)
     # While little is known a single day weighs more, so it may say less.
@@ -145,7 +148,12 @@ def _learnt(w: Some, lived: Array, policy: Policy) -> dict[str, Array]:
     share = np.where(lived[:, None], 1 / np.minimum(known + 1, policy.memory_days), 0.0)
     apart = today - w["mean"]
     variance = (1 - share) * (w["deviation"].astype(np.float64) ** 2 + share * apart**2)
-    return {"mean": w["mean"] + share * apart, "deviation": np.sqrt(variance)}
+    busy = w["busy"].astype(np.float64)
+    return {
+        "mean": w["mean"] + share * apart,
+        "deviation": np.sqrt(variance),
+        "busy": busy + (lived - busy) / policy.busy_days,
+    }
 
 
 def _steered(w: Some, policy: Policy) -> Array:

@@ -84,6 +84,7 @@ class Policy:
             are known.
         windows_apart: Initial correction: each window may raise an alarm, and gates hold some back.
         steer: How far an alarm moves the correction of its level, in widths of the Gumbel law.
+        most_width: Greatest width (of the law, in ln(1 + statistic)) that a step is measured in.
         least_steer, most_steer: Borders of the correction.
         floor: Least statistic from which a level can be reached, by level.
         ceiling_times, ceiling_people: So many times the usual of an hour, and so many people beyond
@@ -133,6 +134,7 @@ class Policy:
     outlier: float = 2.0
     windows_apart: float = 0.0
     steer: float = 0.35
+    most_width: float = 0.25
     least_steer: float = -2.5
     most_steer: float = 5.0
     floor: tuple[float, float, float] = (1.3, 2.0, 3.0)

@@ -10,7 +10,7 @@ from uproar.story import summary
     [
         (9.4, 0.2, 2, "9 people complained about Air Quillon within an hour, where usually almost nobody does;"),
         (1.0, 0.9, 0, "One person complained about Air Quillon within ten minutes, where usually about 1 does;"),
-        (2400, 300, 4, "2,400 people complained about Air Quillon within a day, where usually about 300 do;"),
+        (2400, 300, 5, "2,400 people complained about Air Quillon within a day, where usually about 300 do;"),
     ],
 )  # fmt: skip
 def test_an_opening_names_people_time_and_what_is_usual(
