@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from services.backtest.evaluate import budget, recombined, rivals
-from services.backtest.evaluate.background import Array, STEPS_A_DAY
+from services.backtest.evaluate.background import STEPS_A_DAY, Array
 from services.backtest.evaluate.metrics import Measure
 from services.backtest.evaluate.trial import BEGIN, Outcome
 
@@ -34,7 +34,10 @@ class Compared:
 
 
 def compare(
-    years: budget.Years, outcome: Outcome, cases: Sequence[recombined.Case], rng: np.random.Generator
+    years: budget.Years,
+    outcome: Outcome,
+    cases: Sequence[recombined.Case],
+    rng: np.random.Generator,
 ) -> Compared:
     """
     Run the rivals over the crises; thresholds of each brand come from its simulated years.
@@ -82,9 +85,7 @@ def nominal(years: budget.Years) -> list[Measure]:
     for name, rival in rivals.RIVALS.items():
         days = raised = 0
         for number in range(len(years.brands)):
-            maxima = rivals.daily_maxima(
-                rivals.score(rival, _calm(years, number)), years.plan.warm
-            )
+            maxima = rivals.daily_maxima(rivals.score(rival, _calm(years, number)), years.plan.warm)
             days, raised = days + len(maxima), raised + int((maxima >= rivals.NOMINAL[name]).sum())
         measure = f"{name} at its own {rivals.NOMINAL[name]:g}, alarms a brand-month"
         found.append(Measure(name=measure, value=raised / days * MONTH, n=raised))

@@ -89,13 +89,16 @@ class Evaluation:
         if "speed" in parts:
             self.measures += speed.measures(self.size.posts)
         if album is not None:
-            album.backgrounds([*tickers(self.data), *(s.recording for s in streams(self.data))])
-            if years is not None:
-                album.budgets(years)
-            if crises is not None:
-                album.sizes(crises.recombined, crises.incidents)
+            self._draw(album, years, crises)
         if compares and years is not None and crises is not None:
             self.rivals(years, crises, album)
+
+    def _draw(self, album: "Album", years: budget.Years | None, crises: Crises | None) -> None:
+        album.backgrounds([*tickers(self.data), *(s.recording for s in streams(self.data))])
+        if years is not None:
+            album.budgets(years)
+        if crises is not None:
+            album.sizes(crises.recombined, crises.incidents)
 
     def nab(self) -> None:
         """Run the volume detector over NAB's series."""

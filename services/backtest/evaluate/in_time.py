@@ -119,7 +119,7 @@ def _growth(entry: Entry, events: Sequence[Backlash]) -> list[datetime]:
         if event.page:
             paged.add(event.incident)
         begun = opened.get(event.incident)
-        if event.event is Event.GREW and event.incident in paged and begun is not None:
-            if entry.begin - OPEN <= begun <= event.at:
-                grown.append(event.at)
+        grew = event.event is Event.GREW and event.incident in paged
+        if grew and begun is not None and entry.begin - OPEN <= begun <= event.at:
+            grown.append(event.at)
     return grown

@@ -49,7 +49,5 @@ def measures(
 
 def _level(case: Case, own: Sequence[Incident]) -> str | None:
     """Return the highest level of an incident that opened within a day of the onset."""
-    ranks = [
-        LEVELS.index(i.level) for i in own if case.begin < i.opened <= case.begin + DAY
-    ]
+    ranks = [LEVELS.index(i.level) for i in own if case.begin < i.opened <= case.begin + DAY]
     return LEVELS[max(ranks)] if ranks else None

@@ -119,20 +119,15 @@ def replay(
         progress(Path(file).name)
         replayed = _run(data / file, own, book, budget, now)
         for entry in own:
-            siblings = [
-                e for e in own if e.brand == entry.brand and e is not entry and e.onset_utc
-            ]
+            siblings = [e for e in own if e.brand == entry.brand and e is not entry and e.onset_utc]
             verdict = judge(entry, replayed.events(entry.brand), siblings)
             found.append((verdict, replayed))
     return found
 
 
-def _run(
-    file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: datetime
-) -> Replayed:
+def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: datetime) -> Replayed:
     subjects = {
-        entry.brand: Subject(id=slug(entry.brand), name=entry.brand, budget=budget)
-        for entry in own
+        entry.brand: Subject(id=slug(entry.brand), name=entry.brand, budget=budget) for entry in own
     }
     reader = Reader(subjects=list(subjects.values()), key=KEY, now=now)
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +181,9 @@ def measures(judged: Sequence[tuple[Verdict, Replayed]]) -> list[Measure]:
         proportion(sum(hits), len(hits), "replays, share in time"),
         proportion(sum(held_out), len(held_out), "replays not tuned on, share in time"),
         Measure(name="replays, pages on real hard negatives", value=false_hard, n=hard),
-        Measure(name="replays, false pages beside dated events", value=len(false_else), n=len(hits)),
+        Measure(
+            name="replays, false pages beside dated events", value=len(false_else), n=len(hits)
+        ),
     ]
     return found
 

@@ -23,7 +23,14 @@ class Saying:
 
 NOT_A_BACKLASH: Final[Mapping[str, Saying]] = {
     "meme quoting the brand, in words": Saying(
-        ("nobody:", "me at 3am:", "my cat:", "mood:", "everyone on this app today:", "literally me:"),
+        (
+            "nobody:",
+            "me at 3am:",
+            "my cat:",
+            "mood:",
+            "everyone on this app today:",
+            "literally me:",
+        ),
         (
             "{b}: it's only bags",
             "'{b} will see you now'",
@@ -35,7 +42,14 @@ NOT_A_BACKLASH: Final[Mapping[str, Saying]] = {
         ("lol", "lmao", "i can't", "😂😂", "", "that's the tweet", "send help", "haha"),
     ),
     "giveaway, in words": Saying(
-        ("Done!", "Followed and shared!", "Count me in!", "Fingers crossed!", "Participé !", "Fait !"),
+        (
+            "Done!",
+            "Followed and shared!",
+            "Count me in!",
+            "Fingers crossed!",
+            "Participé !",
+            "Fait !",
+        ),
         (
             "would love to win this from {b}",
             "thanks {b} for the chance",
@@ -80,7 +94,13 @@ NOT_A_BACKLASH: Final[Mapping[str, Saying]] = {
         ("what do you think?", "pre-orders open", "price tbc", "thread", "", "on en pense quoi ?"),
     ),
     "support surge for the brand, in words": Saying(
-        ("I stand with {b}.", "Leave {b} alone.", "Team {b} here.", "Solidarité avec {b}.", "Proud of"),
+        (
+            "I stand with {b}.",
+            "Leave {b} alone.",
+            "Team {b} here.",
+            "Solidarité avec {b}.",
+            "Proud of",
+        ),
         (
             "The lies about {b} are disgusting",
             "their staff deserve better than this mob",
@@ -88,7 +108,14 @@ NOT_A_BACKLASH: Final[Mapping[str, Saying]] = {
             "{b} a raison, ne lâchez rien",
             "those attacks on {b} make me sick",
         ),
-        ("stay strong", "we are with you", "courage", "#IStandWith", "buying twice as much now", ""),
+        (
+            "stay strong",
+            "we are with you",
+            "courage",
+            "#IStandWith",
+            "buying twice as much now",
+            "",
+        ),
     ),
 }
 
@@ -101,5 +128,12 @@ BACKLASH: Final = Saying(
         "on attend des excuses depuis ce matin et rien",
         "the video is horrible and your statement is worse",
     ),
-    ("boycott them", "I cancelled everything", "disgusting", "plus jamais", "apologise now", "refund!"),
+    (
+        "boycott them",
+        "I cancelled everything",
+        "disgusting",
+        "plus jamais",
+        "apologise now",
+        "refund!",
+    ),
 )

@@ -61,7 +61,9 @@ def _observing(posts: int) -> Measure:
         detector.close_buckets(BEGIN + timedelta(hours=1))
 
     took = _seconds(run)
-    return Measure(name="speed, observe and close, microseconds a post", value=took / posts * 1e6, n=posts)
+    return Measure(
+        name="speed, observe and close, microseconds a post", value=took / posts * 1e6, n=posts
+    )
 
 
 def _counted() -> Measure:
@@ -71,7 +73,9 @@ def _counted() -> Measure:
     begin, asked = int(BEGIN.timestamp() // 60), np.full(LANES, 1 / 30)
 
     def run(minutes: int) -> None:
-        run_counted(((begin + n, minute) for n in range(minutes)), lanes=LANES, alarms_per_day=asked)
+        run_counted(
+            ((begin + n, minute) for n in range(minutes)), lanes=LANES, alarms_per_day=asked
+        )
 
     took = (_seconds(lambda: run(4)) - _seconds(lambda: run(1))) / 3
     name = f"speed, closing a minute, every one of {LANES:,} subjects busy, milliseconds"

@@ -85,11 +85,11 @@ def calm(stage: Stage, since: datetime, until: datetime, rng: np.random.Generato
     for _ in range(int(rng.poisson(2 * stage.rate * hours))):
         at = since + timedelta(hours=float(rng.uniform(0, hours)))
         if rng.random() < 0.5 - 0.3 * np.cos(2 * np.pi * (at.hour - 4) / 24):
-            stage.add(at, probability(bool(rng.random() < SHARE), rng))
+            stage.add(at, probability(rng, negative=bool(rng.random() < SHARE)))
     return list(range(first, len(stage.posts)))
 
 
-def probability(negative: bool, rng: np.random.Generator) -> float:
+def probability(rng: np.random.Generator, *, negative: bool) -> float:
     """Draw what the shipped model would say of a post that is, or is not, negative."""
     called = rng.random() < (SHIPPED.hit if negative else SHIPPED.slip)
     low, high = (0.5, 0.95) if called else (0.0, 0.3)
@@ -147,7 +147,7 @@ def _people(stage: Stage, rng: np.random.Generator, since: datetime, count: int)
     for number in range(count):
         at = since + timedelta(minutes=float(rng.gamma(2, 20)))
         words = f"{BACKLASH.write('Acme', rng)} {rng.integers(1_000_000)} witness {number}"
-        stage.add(at, probability(bool(rng.random() < 0.85), rng), text=words)
+        stage.add(at, probability(rng, negative=bool(rng.random() < 0.85)), text=words)
 
 
 def gap(stage: Stage, rng: np.random.Generator) -> None:
@@ -169,7 +169,7 @@ def backfill(stage: Stage, rng: np.random.Generator) -> None:
     hours = (BEGIN - since) / timedelta(hours=1)
     for _ in range(int(rng.poisson(3 * stage.rate * hours))):
         at = since + timedelta(hours=float(rng.uniform(0, hours)))
-        negative = probability(bool(rng.random() < SHARE), rng)
+        negative = probability(rng, negative=bool(rng.random() < SHARE))
         stage.add(at, negative, arrives=stage.at, backfill=True)
 
 
@@ -178,7 +178,7 @@ def second_source(stage: Stage, rng: np.random.Generator) -> None:
     hours = AFTER / timedelta(hours=1)
     for _ in range(int(rng.poisson(5 * stage.rate * hours))):
         at = stage.at + timedelta(hours=float(rng.uniform(0, hours)))
-        stage.add(at, probability(bool(rng.random() < SHARE), rng), stream="second")
+        stage.add(at, probability(rng, negative=bool(rng.random() < SHARE)), stream="second")
 
 
 def _silence(stage: Stage, length: timedelta) -> None:
@@ -261,9 +261,7 @@ def run(
     return told
 
 
-def measures(
-    staged: Sequence[Stage], told: dict[SubjectId, list[Backlash]]
-) -> list[Measure]:
+def measures(staged: Sequence[Stage], told: dict[SubjectId, list[Backlash]]) -> list[Measure]:
     """Say what was rejected of each kind, what was found of the real ones."""
     found: list[Measure] = []
     wrong: list[bool] = []

@@ -185,7 +185,7 @@ async def test_without_a_token_set_only_programs_of_this_machine_may_push(tmp_pa
     [
         {"source": "a b"}, {"source": ""}, {"source": "x" * 101}, {"up_to": "soon"}, {"up_to": ""},
         {"up_to": "2026-01-01T00:00:00"}, {"up_to": "1970-01-01T00:00:00Z"},
-        {"up_to": (datetime.now(UTC) + timedelta(minutes=6)).isoformat()}, {"end": "maybe"},
+        {"up_to": (datetime.now(UTC) + timedelta(days=2)).isoformat()}, {"end": "maybe"},
         {"up_to": "9999-12-31T23:59:59-14:00"}, {"backfill": "2"}, {"upto": "2026-01-01T00:00:00Z"},
     ],
 )  # fmt: skip
