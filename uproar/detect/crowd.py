@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from uproar.watch import AUTHORS, SKETCH_BYTES, Array, Row, Rows
+from uproar.watch import AUTHORS, SKETCH_BYTES, Array, Rows
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -21,17 +21,28 @@ def name_of(author: str) -> int:
     return int.from_bytes(digest, "little") or 1
 
 
-def remember(row: Row, author: int, minute: int) -> None:
-    """Keep an author of a negative post among the newest of a row."""
-    names, at = row.change("authors"), row.change("authors_at")
-    short = author & 0xFFFFFFFF or 1
-    known = np.flatnonzero(names == short)
-    if len(known):
-        at[known[0]] = max(minute, at[known[0]])
-        return
-    oldest = int(np.argmin(at))
-    if minute >= at[oldest]:
-        names[oldest], at[oldest] = short, minute
+def remember(w: Rows, rows: Array, authors: Array, minute: int) -> None:
+    """
+    Keep authors of negative posts of a minute among the newest of their rows.
+
+    Args:
+        w: The rows.
+        rows: Places of rows; (authors,).
+        authors: Whom to keep, for each of them; of too many of a row the last; uint64.
+        minute: When they wrote.
+    """
+    order = np.argsort(rows[::-1], kind="stable")
+    rows, short = rows[::-1][order], np.maximum(authors[::-1][order] & 0xFFFFFFFF, 1)
+    turn = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    names, at = w.change("authors"), w.change("authors_at")
+    for number in range(min(int(turn.max(initial=-1)) + 1, AUTHORS)):
+        which = turn == number  # no row twice
+        mine, name = rows[which], short[which]
+        known = names[mine] == name[:, None]
+        place = np.where(known.any(axis=1), known.argmax(axis=1), at[mine].argmin(axis=1))
+        newer = minute >= at[mine, place]  # a late post does not make one older
+        mine, place = mine[newer], place[newer]
+        names[mine, place], at[mine, place] = name[newer], minute
 
 
 def remember_strangers(w: Rows, count: Array, minute: int) -> None:

@@ -9,7 +9,7 @@ from uproar.detect import crowd
 from uproar.detect.baseline import BINS_AN_HOUR
 from uproar.detect.heard import Heard
 from uproar.detect.voices import Voices
-from uproar.watch import AUTHORS, BIN, BINS, HOURS, SCALE, Array, Row, Rows
+from uproar.watch import BIN, BINS, HOURS, SCALE, Array, Row, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,10 @@ def add(w: Rows, number: int, brought: Tally) -> None:
         w.change("posts")[...] += np.where(grows, brought.posts, 0).astype(np.uint32)
         w.change("size")[...] += np.where(grows, brought.negative, 0.0).astype(np.float32)
     places, names = brought.who
-    seen = np.zeros(len(w), np.int64)
-    for place, name in zip(places[::-1].tolist(), names[::-1].tolist(), strict=True):
-        if grows[place]:
-            crowd.add(w.change("sketch")[place], name)
-        if seen[place] < AUTHORS:  # of the minute the last are as new as any
-            seen[place] += 1
-            crowd.remember(Row(w, place), name, number)
+    crowds = np.flatnonzero(grows[places])
+    for place, name in zip(places[crowds].tolist(), names[crowds].tolist(), strict=True):
+        crowd.add(w.change("sketch")[place], name)
+    crowd.remember(w, places, names, number)
 
 
 def add_counts(w: Rows, number: int, negative: Array, posts: Array) -> None:
