@@ -43,10 +43,14 @@ def a_row() -> Row:
     return Row(Table(1), 0)
 
 
+def remember(row: Row, author: int, minute: int) -> None:
+    crowd.remember(row._rows, np.array([0]), np.array([author], np.uint64), minute)
+
+
 def test_the_newest_distinct_authors_are_remembered():
     row = a_row()
     for minute in range(1, 100):
-        crowd.remember(row, 1000 + minute % 9, minute)
+        remember(row, 1000 + minute % 9, minute)
     assert sorted(row["authors_at"].tolist()) == list(range(94, 100))
     assert len(set(row["authors"].tolist())) == AUTHORS
 
@@ -54,7 +58,7 @@ def test_the_newest_distinct_authors_are_remembered():
 def test_an_author_who_comes_back_is_one():
     row = a_row()
     for minute in (1, 5, 3):
-        crowd.remember(row, 7, minute)
+        remember(row, 7, minute)
     assert row["authors"].tolist() == [7, 0, 0, 0, 0, 0]
     assert row["authors_at"][0] == 5
 
@@ -62,14 +66,14 @@ def test_an_author_who_comes_back_is_one():
 def test_an_author_from_before_all_who_are_remembered_is_not():
     row = a_row()
     for number in range(AUTHORS):
-        crowd.remember(row, 100 + number, 50)
-    crowd.remember(row, 7, 49)
+        remember(row, 100 + number, 50)
+    remember(row, 7, 49)
     assert 7 not in row["authors"]
 
 
 def test_names_that_end_in_zeros_are_somebody():
     row = a_row()
-    crowd.remember(row, 1 << 32, 5)
+    remember(row, 1 << 32, 5)
     assert np.count_nonzero(row["authors"]) == 1
 
 
@@ -86,3 +90,17 @@ def test_strangers_take_the_places_of_the_oldest():
     for minute in range(1, 20):
         crowd.remember_strangers(table, np.array([2]), minute)
     assert sorted(table["authors_at"][0].tolist()) == [17, 17, 18, 18, 19, 19]
+
+
+def test_rows_remember_together_what_each_remembers_alone():
+    rng = np.random.default_rng(3)
+    together, alone = Table(5), Table(5)
+    for minute in rng.integers(0, 9, 40).tolist():
+        rows = rng.integers(0, 5, rng.integers(0, 30))
+        authors = rng.integers(1, 20, len(rows)).astype(np.uint64)
+        crowd.remember(together, rows, authors, minute)
+        for row in range(5):
+            for author in authors[rows == row][::-1][:AUTHORS]:
+                crowd.remember(alone, np.array([row]), np.array([author]), minute)
+    assert (together["authors"] == alone["authors"]).all()
+    assert (together["authors_at"] == alone["authors_at"]).all()
