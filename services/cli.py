@@ -27,6 +27,7 @@ EXTRAS = {
     "transformers": "torch",
     "safetensors": "torch",
     "matplotlib": "plots",
+    "pyarrow": "parquet",
     "ctranslate2": "classifier",
     "tokenizers": "classifier",
     "faust": "classifier",
@@ -247,7 +248,7 @@ def classify(model: str | None, batch: int) -> None:
 
 @cli.command()
 @click.option("--posts", type=_EXISTING, help="Recorded posts; they are scored first.")
-@click.option("--scores", type=_EXISTING, help="Posts with their scores, from `uproar classify`.")
+@click.option("--scores", type=_EXISTING, help="Posts with their scores: .jsonl, .parquet.")
 @click.option("--watch", type=_EXISTING, required=True, help="The watch list.")
 @click.option("--budget", help="Alarms that chance may raise: N/week, N/month or N/year.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Draw into here.")
@@ -265,8 +266,21 @@ def backtest(
     Run detection over recorded posts, as fast as possible and without a broker.
 
     \b
+    Scored posts are rows, or JSON lines, of
+      id, time              text or number; a timestamp or RFC 3339
+      subject               an id of the watch list, or a list of them
+      negative, neutral, positive   probabilities; null: the model could not say
+      complaint, offensive  likewise, if there are any
+      author_hash           who wrote it: text or number; null: somebody of their own
+      text_hash             what it says: copies have the same; null: nothing to compare
+      own, source           written by the subject itself; network
+    A JSON line may also be a post of `--posts` with the `scores` of `uproar classify`. A file in
+    order of time is read in chunks; another is sorted in memory.
+
+    \b
     Examples:
       uproar backtest --posts posts.jsonl.gz --watch uproar.toml
+      uproar backtest --scores scores.parquet --watch uproar.toml --plots plots
       uproar backtest --scores scores.jsonl --watch uproar.toml --budget 2/month --json
     """
     from services.backtest.run import main as run

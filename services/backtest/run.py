@@ -2,9 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,19 @@ from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.backtest.recorded import Read, Reader, Score
-from services.classifier.score import Scorer, partition_of
+from services.backtest.chunk import Counts
+from services.backtest.detecting import STREAM, Outcome, detect
+from services.backtest.recorded import Reader, Score
+from services.backtest.scored import detect_scores
+from services.classifier.score import Scorer
 from services.process import read_document
 from services.pseudonyms import PseudonymSettings, digest
-from uproar.assessment import Assessment, Scores
+from uproar.assessment import Scores
 from uproar.backlash import Backlash
-from uproar.detector import Closed, Detector
 from uproar.errors import Malformed, Misconfigured
-from uproar.reading import Reading
 from uproar.subject import Subject, alarms_per_day, watch_list
-from uproar.watermark import Frontier, State, Watermark
 
-STREAM = "backtest"
-BATCH = 512
 TOLD = 10
-MINUTE = timedelta(minutes=1)
 
 
 class BacktestSettings(PseudonymSettings):
@@ -40,71 +37,6 @@ class BacktestSettings(PseudonymSettings):
     def secret(self) -> bytes:
         """Return ingest's key where this machine has one, so that authors are called the same."""
         return self.known_secret() or digest(STREAM)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What detection said, in order of event time; what it did not count, by reason."""
-
-    backlash: list[Backlash] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-
-
-def detect(
-    read: Read,
-    subjects: Sequence[Subject],
-    *,
-    partitions: int = 1,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Outcome:
-    """
-    Run detection as the classifier does: one Detector a partition, minutes closed by watermarks.
-
-    Args:
-        read: Posts in order of their event time.
-        subjects: Whom to watch.
-        partitions: Over how many the subjects are spread; the outcome is the same.
-        progress: Told how many posts are done.
-    """
-    detectors = [Detector() for _ in range(partitions)]
-    for subject in subjects:
-        detectors[partition_of(subject.id, partitions)].watch(subject)
-    outcome, frontier = Outcome(), Frontier()
-    if not read.times:
-        return outcome
-
-    def close(at: datetime, state: State = State.LIVE) -> None:
-        frontier.observe(Watermark(source=STREAM, at=at, state=state))
-        if frontier.limit is not None:
-            closed = [detector.close_buckets(frontier.limit) for detector in detectors]
-            _gather(outcome, closed, [subject.id for subject in subjects])
-
-    close(read.times[0])
-    offset = 0
-    for begin in range(0, len(read.times), BATCH):
-        waiting: list[list[Assessment]] = [[] for _ in detectors]
-        for about in read.posts[begin : begin + BATCH]:
-            for assessment in about:
-                waiting[partition_of(assessment.subject, partitions)].append(assessment)
-        for detector, posts in zip(detectors, waiting, strict=True):
-            detector.observe_many(posts, range(offset, offset + len(posts)))
-        offset += sum(map(len, waiting))
-        end = min(begin + BATCH, len(read.times))
-        if end < len(read.times):
-            close(read.times[end])
-        progress(end)
-    close(read.times[-1].replace(second=0, microsecond=0) + MINUTE, State.ENDED)
-    outcome.dropped = sum((detector.dropped for detector in detectors), Counter())
-    return outcome
-
-
-def _gather(outcome: Outcome, closed: Sequence[Closed], order: Sequence[str]) -> None:
-    place = {subject: number for number, subject in enumerate(order)}
-    events = [event for part in closed for event in part.backlash]
-    outcome.backlash += sorted(events, key=lambda event: (event.at, place[event.subject]))
-    readings = [reading for part in closed for reading in part.readings]
-    outcome.readings += sorted(readings, key=lambda reading: (reading.at, place[reading.subject]))
 
 
 def main(
@@ -131,17 +63,23 @@ def main(
     with Progress(
         *columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()
     ) as bar:
+        task = bar.add_task("detecting", total=None)
+        tell: dict[str, Any] = {
+            "readings": plots is not None,
+            "progress": lambda done: bar.update(task, completed=done),
+        }
+        model = None
         if posts is not None:
             score, model = _scorer(bar, settings)
             read = reader.posts(posts, score, model=model)
+            bar.update(task, total=len(read.times))
+            counts, outcome = read.counts, detect(read.chunks(subjects), subjects, **tell)
         elif scores is not None:
-            read, model = reader.scored(scores), None
+            counts, outcome = detect_scores(scores, reader, tell=console.print, **tell)
         else:
             raise Malformed("give either posts or scores")
-        task = bar.add_task("detecting", total=len(read.times))
-        outcome = detect(read, subjects, progress=lambda done: bar.update(task, completed=done))
-    _complain(read, console)
-    summary = _summary(read, outcome, subjects, model)
+    _complain(counts, console)
+    summary = _summary(counts, outcome, subjects, model)
     _write(outcome.backlash, summary, ids_only=as_json)
     if not as_json:
         _tell(outcome.backlash, summary, console)
@@ -179,7 +117,7 @@ def _scorer(bar: Progress, settings: BacktestSettings) -> tuple[Score, str]:
     return score, scorer.name
 
 
-def _complain(read: Read, console: Console) -> None:
+def _complain(read: Counts, console: Console) -> None:
     """Say which posts could not be read; nothing else is lost."""
     for where, why in read.reasons[:TOLD]:
         console.print(f"left out, {where}: {why}", markup=False)
@@ -188,11 +126,11 @@ def _complain(read: Read, console: Console) -> None:
 
 
 def _summary(
-    read: Read, outcome: Outcome, subjects: Sequence[Subject], model: str | None
+    read: Counts, outcome: Outcome, subjects: Sequence[Subject], model: str | None
 ) -> dict[str, Any]:
     events = Counter(event.event.value for event in outcome.backlash)
     return {
-        "posts": len(read.times),
+        "posts": read.read,
         "bad": read.bad,
         "unmatched": read.unmatched,
         "unscored": read.unscored,
@@ -201,12 +139,16 @@ def _summary(
         "subjects": len(subjects),
         "budget": sorted({subject.budget for subject in subjects}),
         "model": model,
-        "from": read.times[0] if read.times else None,
-        "to": read.times[-1] if read.times else None,
+        "from": _moment(read.first),
+        "to": _moment(read.last),
         "incidents": events["opened"],
         "pages": sum(event.page for event in outcome.backlash),
         "events": dict(events),
     }
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _write(events: Sequence[Backlash], summary: dict[str, Any], *, ids_only: bool) -> None:

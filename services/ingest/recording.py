@@ -78,13 +78,7 @@ def read_recording(
     if kind not in readers:
         raise Misconfigured(f"{path}: name it .jsonl or .csv, or one of these with .gz behind it")
     recording = Recording()
-    try:
-        with _open(path) as file:
-            readers[kind](_lines(file, path, max_unpacked_bytes), recording, now)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Malformed(f"{path} is no whole gzip file: {error}") from error
-    except OSError as error:
-        raise Misconfigured(f"cannot read {path}: {error}") from error
+    readers[kind](read_lines(path, most=max_unpacked_bytes), recording, now)
     recording.posts.sort(key=lambda post: (post.created_at, post.id))
     return recording
 
@@ -99,18 +93,31 @@ def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _lines(file: IO[bytes] | gzip.GzipFile, path: Path, most: int) -> Iterator[bytes]:
-    """Yield lines with their ends; one that is too long comes cut, one byte over the limit."""
+def read_lines(path: Path, *, most: int) -> Iterator[bytes]:
+    """
+    Yield the lines of a file, packed or not, with their ends; one that is too long comes cut, one
+    byte over the limit.
+
+    Raises:
+        Misconfigured: The file cannot be opened.
+        Malformed: It is no whole gzip file, or holds more bytes than ``most``.
+    """
     size = 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        part = line
-        while part and not part.endswith(b"\n"):
-            size += len(part)
-            _check_size(size, path, most)
-            part = file.readline(MAX_LINE_BYTES)
-        size += len(part)
-        _check_size(size, path, most)
-        yield line
+    try:
+        with _open(path) as file:
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                part = line
+                while part and not part.endswith(b"\n"):
+                    size += len(part)
+                    _check_size(size, path, most)
+                    part = file.readline(MAX_LINE_BYTES)
+                size += len(part)
+                _check_size(size, path, most)
+                yield line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Malformed(f"{path} is no whole gzip file: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error}") from error
 
 
 def _check_size(size: int, path: Path, most: int) -> None:

@@ -17,8 +17,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.alerter import access
+from services.backtest.detecting import Outcome, detect
 from services.backtest.recorded import Reader
-from services.backtest.run import Outcome, detect
 from services.classifier import engine
 from services.classifier.score import Scorer
 from services.demo.story import WATCH, story
@@ -227,4 +227,5 @@ def outcome(file: Path, watch: Path = WATCH) -> Outcome:
     subjects = watch_list(read_document(watch))
     scorer = Scorer(engine.load())
     reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
-    return detect(reader.posts(file, scorer.score, model=scorer.name), subjects)
+    read = reader.posts(file, scorer.score, model=scorer.name)
+    return detect(read.chunks(subjects), subjects)

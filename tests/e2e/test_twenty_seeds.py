@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.backtest.detecting import detect
 from services.backtest.recorded import Reader
-from services.backtest.run import detect
 from services.classifier import engine
 from services.classifier.score import Scorer
 from services.demo.story import SUBJECT, WATCH, story
@@ -41,7 +41,7 @@ def test_the_backlash_pages_and_the_giveaway_never_does(
         return [verdicts[text] for text in texts]
 
     reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
-    events = detect(reader.posts(file, score, model="shipped"), subjects).backlash
+    events = detect(reader.posts(file, score, model="shipped").chunks(subjects), subjects).backlash
     pages = [event for event in events if event.page]
 
     assert pages, "the backlash did not page"

@@ -166,8 +166,15 @@ class Detector:
             positive=posts.positive[mine],
             counted=self._counted(slot, at, offsets[mine]),
         )
-        where = {place: number for number, place in enumerate(mine.tolist())} if texts else {}
-        kept = {where[place]: post for place, post in (texts or {}).items() if place in where}
+        kept: dict[int, Assessment] = {}
+        if texts:
+            wanted = np.fromiter(texts, np.int64, len(texts))
+            place = np.searchsorted(mine, wanted)
+            there = mine[np.minimum(place, len(mine) - 1)] == wanted if len(mine) else place < 0
+            kept = {
+                new: texts[old]
+                for old, new in zip(wanted[there].tolist(), place[there].tolist(), strict=True)
+            }
         dropped = self._waiting.put(
             heard, offsets[mine], posts.backfill[mine], kept, closed_to=self._closed_to
         )

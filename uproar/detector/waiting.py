@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from uproar.assessment import Assessment
-from uproar.detect.crowd import name_of
 from uproar.detect.heard import Heard, key, nothing, together
 from uproar.detect.policy import Policy
 from uproar.post import Deletion
@@ -72,6 +71,7 @@ class Waiting:
                 known = self._stale_offset
                 self._stale_offset = first if known is None else min(first, known)
             waits = ~stale & ~too_late
+        quoted = np.fromiter(sorted(texts), np.int64, len(texts))
         places = np.flatnonzero(waits)
         places = places[np.argsort(minute[places], kind="stable")]
         borders = np.flatnonzero(np.diff(minute[places])) + 1
@@ -81,7 +81,7 @@ class Waiting:
                 fresh = self._fresh(number, posts, group, int(offsets[group].min()))
                 dropped["repeat"] += len(group) - len(fresh)
                 dropped["counted before"] += int(posts.counted[fresh].sum())
-                self._wait(number, posts, fresh, texts)
+                self._wait(number, posts, fresh, texts, quoted)
         return dropped
 
     def _fresh(self, number: int, posts: Heard, group: Array, offset: int) -> Array:
@@ -100,18 +100,25 @@ class Waiting:
         return np.asarray(group[first])
 
     def _wait(
-        self, number: int, posts: Heard, fresh: Array, texts: Mapping[int, Assessment]
+        self,
+        number: int,
+        posts: Heard,
+        fresh: Array,
+        texts: Mapping[int, Assessment],
+        quoted: Array,
     ) -> None:
         if not len(fresh):
             return
         minute = self._minutes[number]
         minute.heard.append(posts[fresh])
-        for place in fresh.tolist() if texts else ():
-            if self._texts >= TEXTS:
-                return
-            if (post := texts.get(place)) is not None:
-                minute.texts[int(posts.post[place]), int(posts.slot[place])] = post
-                self._texts += 1
+        if not len(quoted):
+            return
+        at = np.minimum(np.searchsorted(quoted, fresh), len(quoted) - 1)
+        chosen = fresh[quoted[at] == fresh][: TEXTS - self._texts]
+        names, slots = posts.post[chosen].tolist(), posts.slot[chosen].tolist()
+        for name, slot, place in zip(names, slots, chosen.tolist(), strict=True):
+            minute.texts[name, slot] = texts[place]
+        self._texts += len(chosen)
 
     @property
     def oldest(self) -> int | None:
@@ -139,7 +146,8 @@ class Waiting:
         posts, minute.heard = together(minute.heard).in_order(), []
         texts, minute.texts = minute.texts, {}
         self._texts -= len(texts)
-        return posts, sorted(texts.values(), key=_order)
+        in_order = sorted(texts, key=lambda name: (texts[name].created_at, name))
+        return posts, [texts[name] for name in in_order]
 
     def take_stale(self) -> Heard:
         """Return what came later than the lateness, in order; it waits no longer."""
@@ -179,7 +187,3 @@ class Waiting:
         for name in gone:
             del minute.texts[name]
         self._texts -= len(gone)
-
-
-def _order(post: Assessment) -> tuple[float, int]:
-    return post.created_at.timestamp(), name_of(post.post)

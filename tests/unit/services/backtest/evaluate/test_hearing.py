@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from services.backtest.evaluate.hearing import PERFECT, SHIPPED, Hearing, row
 
 

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-
 from services.backtest.evaluate.metrics import (
     Incident,
     alarms,
@@ -15,6 +14,7 @@ from services.backtest.evaluate.metrics import (
     poisson_interval,
     proportion,
 )
+
 from uproar.detector.counted import Event
 
 
