@@ -67,8 +67,11 @@ class _Run:
         self.outcome = Outcome()
         self._order = {subject.id: number for number, subject in enumerate(subjects)}
         self._frontier, self._offset = Frontier(), 0
+        owned: list[list[Subject]] = [[] for _ in self.detectors]
         for subject in subjects:
-            self.detectors[partition_of(subject.id, partitions)].watch(subject)
+            owned[partition_of(subject.id, partitions)].append(subject)
+        for detector, mine in zip(self.detectors, owned, strict=True):
+            detector.watch_many(mine)
 
     def take(self, chunk: Chunk) -> None:
         """Let each partition observe what is about its subjects."""

@@ -88,18 +88,26 @@ class Detector:
 
     def watch(self, subject: Subject) -> None:
         """Add a subject, or take over its changes; it is watched from now on (event time)."""
-        new = self._watches.slot(subject.id) is None
-        slot = self._watches.add(subject.id)
+        self.watch_many([subject])
+
+    def watch_many(self, subjects: Sequence[Subject]) -> None:
+        """Do so for many at once."""
+        known = {subject.id for subject in subjects if self._watches.slot(subject.id) is not None}
+        slots = np.array([self._watches.add(subject.id) for subject in subjects], np.int64)
         missing = len(self._watches.table) - len(self._active)
         if missing:
             self._active = np.concatenate([self._active, np.zeros(missing, bool)])
-        one = Some(self._watches.table, slice(slot, slot + 1))
-        if new:
-            self._unborn.add(slot)
-            budget.begin(one, self._policy)
-        budget.allow(one, np.array([alarms_per_day(subject.budget)]), self._policy)
-        one.put()
-        self._subjects[slot] = subject
+        new = slots[np.array([subject.id not in known for subject in subjects], bool)]
+        if len(new):
+            self._unborn |= set(new.tolist())
+            begun = Some(self._watches.table, new)
+            budget.begin(begun, self._policy)
+            begun.put()
+        some = Some(self._watches.table, slots)
+        asked = np.array([alarms_per_day(subject.budget) for subject in subjects], np.float64)
+        budget.allow(some, asked, self._policy)
+        some.put()
+        self._subjects |= dict(zip(slots.tolist(), subjects, strict=True))
 
     def unwatch(self, subject: SubjectId) -> None:
         """Forget a subject; its row is emptied."""
