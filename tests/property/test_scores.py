@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.backtest.lines import scored
@@ -117,7 +117,7 @@ def post_of(row: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 @given(drawn=waves(hours=60), groups=st.sampled_from([13, 1000]), seed=st.integers(0, 99))
-@LIVELY
+@settings(LIVELY, max_examples=8)
 def test_every_road_gives_the_same_events_with_the_same_evidence(
     drawn: list[Wave], groups: int, seed: int
 ):
@@ -140,7 +140,7 @@ def test_every_road_gives_the_same_events_with_the_same_evidence(
 
 
 @given(drawn=waves(hours=60), size=st.sampled_from([13, 1000]))
-@LIVELY
+@settings(LIVELY, max_examples=8)
 def test_scored_posts_give_the_events_that_the_pipeline_gives(drawn: list[Wave], size: int):
     rows = [post_of(flat_of(post, n), n) for n, post in enumerate(talk(drawn))]
     posts = [

@@ -76,19 +76,19 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
     rate(w, np.full(len(w), hour), policy)
     negative, posts = _heard(w, minute, hour, policy)
     covered, weight = _weights(w, minute, gone)
-    mean = w["level_negative"][:, LAG_OF].astype(np.float64) * weight
+    mean = np.take(w["level_negative"], LAG_OF, axis=1).astype(np.float64) * weight
     variance = (
-        w["unsure"][:, LAG_OF].astype(np.float64)
+        np.take(w["unsure"], LAG_OF, axis=1).astype(np.float64)
         + w["doubt"][:, None] * _ALONE
         + w["noise"][:, None] * _NARROWER
     )
-    known = w["heard_hours"][:, LAG_OF] >= np.maximum(policy.learning, SPAN / 60)
+    known = np.take(w["heard_hours"], LAG_OF, axis=1) >= np.maximum(policy.learning, SPAN / 60)
     return Scan(
         negative=negative,
         posts=np.maximum(posts, negative),
         usual_negative=mean,
-        usual_posts=w["level_all"][:, LAG_OF].astype(np.float64) * weight,
-        usual_share=w["usual_share"][:, LAG_OF].astype(np.float64),
+        usual_posts=np.take(w["level_all"], LAG_OF, axis=1).astype(np.float64) * weight,
+        usual_share=np.take(w["usual_share"], LAG_OF, axis=1).astype(np.float64),
         variance=variance,
         covered=covered,
         statistic=_statistic(w, negative, mean, variance, known, exact=exact),
@@ -96,10 +96,11 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
 
 
 def _heard(w: Rows, minute: int, hour: int, policy: Policy) -> tuple[Array, Array]:
+    # Gathered by np.take: what indexing by columns returns lies crosswise, and sums of it crawl.
     bin_ = (minute - 1) // BIN
     newest = (bin_ - np.arange(BINS)) % BINS
-    negative = w["bins_negative"][:, newest].astype(np.float64)
-    posts = w["bins_all"][:, newest].astype(np.float64)
+    negative = np.take(w["bins_negative"], newest, axis=1).astype(np.float64)
+    posts = np.take(w["bins_all"], newest, axis=1).astype(np.float64)
     running = np.arange(BINS) <= bin_ % BINS
     factor = np.where(running, w["now"][:, None], w["last"][:, None])
     share = cut(w, policy, negative, factor)
@@ -109,7 +110,9 @@ def _heard(w: Rows, minute: int, hour: int, policy: Policy) -> tuple[Array, Arra
         bins = np.cumsum(counts * share, axis=1)[:, BINS_OF - 1]
         bins[:, 0] = counts[:, 0] + counts[:, 1]  # the shortest window takes what comes
         now = w[f"hour_{name}"] + counts[:, 0] * share[:, 0]
-        older = np.cumsum(w[f"hours_{name}"][:, hours], axis=1, dtype=np.float64) * SCALE
+        older = (
+            np.cumsum(np.take(w[f"hours_{name}"], hours, axis=1), axis=1, dtype=np.float64) * SCALE
+        )
         sums.append(np.concatenate([bins, older[:, HOURS_OF - 2] + now[:, None]], axis=1))
     return sums[0], sums[1]
 

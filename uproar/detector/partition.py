@@ -32,7 +32,7 @@ from uproar.watch import BIN, BINS, UNBORN, Array, Row, Some, Watches, minute_of
 CLOSED_TO: Final = SubjectId("~closed")
 """Key of the row that says how far the partition is closed; no subject can be called so."""
 _READING: Final = ("bin_posts", "bin_positive", "bin_authors", "bin_unscored")
-_AT_ONCE: Final = 16_384
+_AT_ONCE: Final = 16384
 """Rows judged at once: what is worked out of so many fits the cache."""
 
 
@@ -77,7 +77,8 @@ class Detector:
         self._unborn: set[int] = set()
         self._active = np.zeros(16, bool)  # heard of in the running five minutes
         self._open: set[int] = set()  # with an open episode
-        self._changed: dict[SubjectId, None] = {}
+        self._changed = np.zeros(16, bool)  # rows to be stored
+        self._removed: set[SubjectId] = set()
         apart = self._policy.apart.total_seconds()
         self._voices = Voices(apart, self._policy.negative, self._policy.memory)
         self._reservoir = Reservoir(self._policy.waiting_evidence, self._policy.negative)
@@ -97,6 +98,7 @@ class Detector:
         missing = len(self._watches.table) - len(self._active)
         if missing:
             self._active = np.concatenate([self._active, np.zeros(missing, bool)])
+            self._changed = np.concatenate([self._changed, np.zeros(missing, bool)])
         new = slots[np.array([subject.id not in known for subject in subjects], bool)]
         if len(new):
             self._unborn |= set(new.tolist())
@@ -116,13 +118,13 @@ class Detector:
             return
         self._watches.remove(subject)
         self._subjects.pop(slot, None)
-        self._active[slot] = False
+        self._active[slot] = self._changed[slot] = False
         self._unborn.discard(slot)
         self._open.discard(slot)
         self._waiting.drop(slot)
         self._voices.drop(slot)
         self._reservoir.release(subject)
-        self._changed[subject] = None
+        self._removed.add(subject)
 
     # --------------------------------------------------------------------------------------- posts
 
@@ -222,12 +224,13 @@ class Detector:
 
         The last row, :data:`CLOSED_TO`, says how far the partition is closed: store it last.
         """
-        here = [subject for subject in self._changed if self._watches.slot(subject) is not None]
-        rows = dict.fromkeys(self._changed, b"")
+        here = [self._watches.subject(slot) for slot in np.flatnonzero(self._changed).tolist()]
+        rows = dict.fromkeys(self._removed, b"")
         rows |= dict(zip(here, self._watches.pack(here), strict=True))
         if rows and self._closed_to is not None:
             rows[CLOSED_TO] = self._closed_to.to_bytes(8, "little", signed=True)
-        self._changed.clear()
+        self._changed[:] = False
+        self._removed.clear()
         return rows
 
     def load(self, rows: Mapping[SubjectId, bytes], *, offsets_valid: bool = True) -> None:
@@ -249,13 +252,14 @@ class Detector:
         table = self._watches.table
         missing = len(table) - len(self._active)
         self._active = np.concatenate([self._active, np.zeros(missing, bool)])
+        self._changed = np.concatenate([self._changed, np.zeros(missing, bool)])
         loaded = Some(table, slots)
         budget.set_thresholds(loaded, self._policy)
         loaded.put()
         if not offsets_valid:
             table["offset"][slots] = -1
             self._told_again_to = int(table["closed_to"][slots].max(initial=0))
-            self._changed |= dict.fromkeys(kept)  # to be kept so: the old offsets mean nothing now
+            self._changed[slots] = True  # to be kept so: the old offsets mean nothing now
         self._unborn -= set(slots[table["bin"][slots] != UNBORN].tolist())
         self._active[slots] = table["bin_posts"][slots] > 0
         self._open |= set(slots[table["level"][slots] > 0].tolist())
@@ -337,7 +341,7 @@ class Detector:
         slots, table = np.flatnonzero(touched), self._watches.table
         table["offset"][slots] = self._newest
         table["closed_to"][slots] = end
-        self._changed |= dict.fromkeys(map(self._watches.subject, slots.tolist()))
+        self._changed[slots] = True
         self._closed_to = end
         self._waiting.close(end)
         self._voices.forget(end * 60.0)
