@@ -16,7 +16,7 @@ from services.backtest.evaluate.in_time import Entry, Verdict, judge
 from services.backtest.evaluate.metrics import Measure, proportion
 from services.backtest.evaluate.recordings import posts, read_json
 from services.backtest.recorded import Reader, Score
-from services.backtest.run import Outcome, detect
+from services.backtest.detecting import Outcome, detect
 from uproar.assessment import Scores
 from uproar.backlash import Backlash
 from uproar.errors import Misconfigured
@@ -136,7 +136,8 @@ def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: da
             for row in posts(file):
                 out.write(json.dumps(input_post(row, subjects)) + "\n")
         read = reader.posts(path, book.score, model=book.model)
-    return Replayed(subjects, detect(read, list(subjects.values())))
+    watched = list(subjects.values())
+    return Replayed(subjects, detect(read.chunks(watched), watched))
 
 
 def slug(brand: str) -> SubjectId:

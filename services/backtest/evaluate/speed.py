@@ -12,7 +12,7 @@ import numpy as np
 
 from services.backtest.evaluate.metrics import Measure
 from services.backtest.recorded import Reader
-from services.backtest.run import detect
+from services.backtest.scored import detect_scores
 from uproar.assessment import Assessment, Scores
 from uproar.detector import Detector
 from uproar.detector.counted import Minute, run_counted
@@ -92,7 +92,7 @@ def _scored_lines(posts: int) -> Measure:
                 out.write(json.dumps(_line(number, float(rng.uniform(0, 0.5)))) + "\n")
         subjects = [Subject(id=SubjectId("acme"), name="Acme")]
         reader = Reader(subjects=subjects, key=b"speed", now=BEGIN + timedelta(days=365))
-        took = _seconds(lambda: detect(reader.scored(path), subjects))
+        took = _seconds(lambda: detect_scores(path, reader))
     return Measure(name="speed, back-test of scored JSONL, posts/s", value=posts / took, n=posts)
 
 
