@@ -11,7 +11,6 @@ from uproar.errors import Misconfigured
 from uproar.reading import Reading
 from uproar.subject import Subject
 
-HOUR: Final = timedelta(hours=1)
 _COLOURS: Final = {
     Event.OPENED: "#c0392b",
     Event.GREW: "#e67e22",
@@ -29,8 +28,9 @@ def draw(
     """
     Draw a PNG for each subject of which anything was heard, and return where they are.
 
-    Above: negative posts an hour, all posts, what is usual. Below: the strangest window's statistic
-    against the threshold of ``alert``. Events stand across both, pages bold.
+    Above: negative posts an hour, all posts, what is usual and the band of two standard deviations
+    above it; events along the edge, pages as lines. Below: the strangest window's statistic against
+    the threshold of ``alert``. Incidents are shaded.
 
     Raises:
         Misconfigured: matplotlib is missing, or the folder cannot be written.
@@ -71,55 +71,102 @@ def _figure(
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(14, 8), sharex=True, height_ratios=(3, 2), layout="constrained"
     )
-    figure.suptitle(f"{subject.name}: {sum(event.page for event in events)} pages")
+    pages = sum(event.page for event in events)
+    figure.suptitle(f"{subject.name}: {pages} page{'' if pages == 1 else 's'}")
     _counts(above, readings)
     _statistic(below, readings)
-    seen = set()
-    for event in events:
-        label = None if event.event in seen else event.event.value
-        seen.add(event.event)
-        for axes in (above, below):
-            axes.axvline(
-                event.at,
-                color=_COLOURS[event.event],
-                linewidth=2.2 if event.page else 0.9,
-                linestyle="-" if event.page else "--",
-                label=label if axes is above else None,
-            )
-    above.legend(loc="upper left", fontsize=8)
+    for axes in (above, below):
+        _incidents(axes, events, readings[-1].at)
+        axes.margins(x=0.01)
+    _events(above, events)
+    for axes in (above, below):
+        axes.legend(loc="upper left", fontsize=8)
     below.set_xlabel("event time (UTC)")
     return figure
 
 
 def _counts(axes: Any, readings: Sequence[Reading]) -> None:
+    hours, posts, negative, usual, most = _by_hour(readings)
+    wide = {"width": 1 / 24, "align": "edge"}
+    axes.bar(hours, posts, color="#dfe5e6", label="posts", **wide)
+    axes.bar(hours, negative, color="#d98880", label="negative", **wide)
+    axes.fill_between(
+        hours,
+        usual,
+        most,
+        step="post",
+        color="#5d6d7e",
+        alpha=0.35,
+        linewidth=0,
+        label="two deviations above",
+    )
+    axes.step(hours, usual, where="post", color="#1b2631", linewidth=1, label="usual negative")
+    axes.set_ylabel("posts an hour")
+
+
+def _by_hour(readings: Sequence[Reading]) -> tuple[list[Any], ...]:
+    """Return hours, posts, negative ones, the usual, and two deviations above it."""
     negative, posts, usual = Counter[datetime](), Counter[datetime](), {}
     for reading in readings:
         hour = (reading.at - timedelta(seconds=1)).replace(minute=0, second=0, microsecond=0)
         negative[hour] += reading.negative  # type: ignore[assignment] # a Counter also counts parts
         posts[hour] += reading.posts
-        usual[hour] = reading.baseline * 3600 / reading.window_seconds
-    hours = sorted(posts)
-    axes.bar(hours, [posts[h] for h in hours], 1 / 24, align="edge", color="#d5dbdb", label="posts")
-    axes.bar(
-        hours, [negative[h] for h in hours], 1 / 24, align="edge", color="#e6a49c", label="negative"
-    )
-    axes.plot(hours, [usual[h] for h in hours], color="black", linewidth=1, label="usual negative")
-    axes.set_ylabel("an hour")
+        mean = reading.baseline * 3600 / reading.window_seconds
+        doubt = 1 / reading.certainty if reading.certainty else 0.0
+        usual[hour] = mean, mean + 2 * (mean + doubt * mean**2) ** 0.5
+    hours: list[Any] = sorted(posts)
+    means, most = zip(*(usual[hour] for hour in hours), strict=True)
+    return hours, [posts[h] for h in hours], [negative[h] for h in hours], [*means], [*most]
 
 
 def _statistic(axes: Any, readings: Sequence[Reading]) -> None:
     times = [reading.at for reading in readings]
     ratios = [reading.statistic / reading.threshold for reading in readings]
     shut = [r for r in readings if r.gate != "open" and r.statistic >= r.threshold]
-    axes.plot(times, ratios, color="#34495e", linewidth=0.8)
-    axes.axhline(1.0, color="#c0392b", linewidth=1, label="alert")
-    axes.scatter(
-        [r.at for r in shut],
-        [r.statistic / r.threshold for r in shut],
-        s=14,
-        color="#8e44ad",
-        zorder=3,
-        label="strange, but a gate is shut",
-    )
+    axes.plot(times, ratios, color="#34495e", linewidth=0.9)
+    axes.axhline(1.0, color="#c0392b", linewidth=1, label="threshold of alert")
+    if shut:
+        axes.scatter(
+            [r.at for r in shut],
+            [r.statistic / r.threshold for r in shut],
+            s=14,
+            color="#8e44ad",
+            zorder=3,
+            label="strange, but a gate is shut",
+        )
+    axes.set_yscale("symlog", linthresh=1.5)  # up to the threshold as it is, a flood at a glance
+    axes.set_ylim(bottom=0)
+    ticks = [
+        tick for tick in (0, 0.5, 1, 2, 5, 10, 20, 50, 100) if tick <= max([2.0, *ratios]) * 1.2
+    ]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylabel("statistic / threshold")
-    axes.legend(loc="upper left", fontsize=8)
+
+
+def _incidents(axes: Any, events: Sequence[Backlash], end: datetime) -> None:
+    """Shade the time of each incident."""
+    for opened in (event for event in events if event.event is Event.OPENED):
+        last = [e.at for e in events if e.incident == opened.incident and e.event is Event.ENDED]
+        axes.axvspan(opened.at, *(last or [end]), color="#f5b041", alpha=0.12, linewidth=0)
+
+
+def _events(axes: Any, events: Sequence[Backlash]) -> None:
+    """Mark events along the upper edge, pages with a line and their level."""
+    edge = axes.get_xaxis_transform()
+    for kind, colour in _COLOURS.items():
+        at = [event.at for event in events if event.event is kind]
+        if at:
+            label = kind.value
+            axes.scatter(
+                at, [0.985] * len(at), s=34, marker="v", color=colour, transform=edge, label=label
+            )
+    for number, page in enumerate(event for event in events if event.page):
+        axes.axvline(page.at, color="#c0392b", linewidth=1.4)
+        axes.annotate(
+            f"page: {page.level.value} {page.at:%d %b %H:%M} ",
+            (page.at, 0.93 - 0.05 * (number % 6)),
+            xycoords=edge,
+            ha="right",
+            fontsize=8,
+            color="#c0392b",
+        )
