@@ -9,7 +9,7 @@ from uproar.detect import baseline, budget, crowd
 from uproar.detect.policy import BINS_OF, DAY, SHORT, SLOW, SPAN, WATCH, WINDOWS, Policy
 from uproar.detect.scan import Scan, newest_authors, of_statistics, scan
 from uproar.detect.tally import add_counts
-from uproar.watch import STATISTICS, Row, Table
+from uproar.watch import STATISTICS, Table
 
 POLICY = Policy()
 NOW = 24 * 9
@@ -172,7 +172,7 @@ def test_rows_are_looked_at_each_by_itself():
 def test_distinct_authors_are_counted_in_each_window():
     table = Table(2)
     for author, minute in ((1, 1000), (2, 1100), (3, 1395), (3, 1399), (4, 1399)):
-        crowd.remember(Row(table, 1), author, minute)
+        crowd.remember(table, np.array([1]), np.array([author], np.uint64), minute)
     covered = np.array([5, 30, 60, 180, 360, 1440])
     counted = newest_authors(table, np.array([1, 0]), 1400, covered)
     assert counted.tolist() == [[2, 2, 2, 2, 3, 4], [0] * 6]
