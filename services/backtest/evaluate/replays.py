@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from services.backtest.detecting import Outcome, detect
 from services.backtest.evaluate.in_time import Entry, Verdict, judge
 from services.backtest.evaluate.metrics import Measure, proportion
 from services.backtest.evaluate.recordings import posts, read_json
 from services.backtest.recorded import Reader, Score
-from services.backtest.detecting import Outcome, detect
 from uproar.assessment import Scores
 from uproar.backlash import Backlash
 from uproar.errors import Misconfigured
