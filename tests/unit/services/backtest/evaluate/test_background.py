@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from services.backtest.evaluate.background import Background, Brand, Temper
 from services.backtest.evaluate.brands import GIANT, SIZES, Part, brands, tempers
 

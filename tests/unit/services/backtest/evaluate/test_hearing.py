@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from services.backtest.evaluate.hearing import PERFECT, SHIPPED, Hearing, row
 
 

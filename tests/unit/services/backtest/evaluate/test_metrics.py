@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from services.backtest.evaluate.metrics import (
     Incident,
     alarms,
@@ -14,7 +15,6 @@ from services.backtest.evaluate.metrics import (
     poisson_interval,
     proportion,
 )
-
 from uproar.detector.counted import Event
 
 

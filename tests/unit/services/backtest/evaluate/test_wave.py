@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from services.backtest.evaluate.background import Counts
 from services.backtest.evaluate.trial import lay_over
 from services.backtest.evaluate.wave import FAST, Wave, analytic, draw, onset
