@@ -105,6 +105,10 @@ class Reading(BaseModel):
     baseline_share: float | None
     gate: str
     decision: bool
+    heard: float | None
+    certainty: float | None
+    slow: bool
+    rules: str | None
 
 
 class Readings(Page):
