@@ -24,6 +24,7 @@ class Heard:
         negative: float64, probability; UNSCORED when the model could not say.
         positive: float64.
         counted: bool, it was counted before a crash: it only reminds of its author and its copies.
+        filled: bool, it was counted unscored, and brings its scores: no post more.
     """
 
     at: Array
@@ -34,6 +35,7 @@ class Heard:
     negative: Array
     positive: Array
     counted: Array
+    filled: Array
 
     def __len__(self) -> int:
         return len(self.at)
@@ -50,10 +52,8 @@ class Heard:
 
 def nothing() -> Heard:
     """Return no posts."""
-    floats, names = np.zeros(0), np.zeros(0, np.uint64)
-    return Heard(
-        floats, names, np.zeros(0, np.int64), names, names, floats, floats, np.zeros(0, bool)
-    )
+    floats, names, no = np.zeros(0), np.zeros(0, np.uint64), np.zeros(0, bool)
+    return Heard(floats, names, np.zeros(0, np.int64), names, names, floats, floats, no, no)
 
 
 def together(parts: list[Heard]) -> Heard:

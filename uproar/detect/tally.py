@@ -127,7 +127,7 @@ def count(posts: Heard, voices: Voices) -> Tally:
 
     return Tally(
         slots=slots,
-        posts=np.bincount(place, minlength=wide),
+        posts=np.bincount(place, ~posts.filled[fresh], minlength=wide).astype(np.int64),
         all=total(counts),
         negative=total(share.negative[new]),
         positive=total(heard.positive[new] * counts),

@@ -175,6 +175,7 @@ class Detector:
             negative=posts.negative[mine],
             positive=posts.positive[mine],
             counted=self._counted(slot, at, offsets[mine]),
+            filled=np.zeros(len(mine), bool),
         )
         kept: dict[int, Assessment] = {}
         if texts:

@@ -23,6 +23,7 @@ class _Minute:
     offset: int
     heard: list[Heard] = field(default_factory=list)
     seen: list[Array] = field(default_factory=list)  # keys of posts and slots
+    unscored: set[int] = field(default_factory=set)  # of those, the ones without scores so far
     texts: dict[tuple[int, int], Assessment] = field(default_factory=dict)  # by name and slot
 
 
@@ -79,9 +80,11 @@ class Waiting:
             if len(group):
                 number = int(minute[group[0]])
                 fresh = self._fresh(number, posts, group, int(offsets[group].min()))
-                dropped["repeat"] += len(group) - len(fresh)
-                dropped["counted before"] += int(posts.counted[fresh].sum())
-                self._wait(number, posts, fresh, texts, quoted)
+                filled = self._filled_in(number, posts, np.setdiff1d(group, fresh))
+                for some in (fresh, filled):
+                    self._wait(number, posts, some, texts, quoted)
+                    dropped["counted before"] += int(posts.counted[some].sum())
+                dropped["repeat"] += len(group) - len(fresh) - len(filled)
         return dropped
 
     def _fresh(self, number: int, posts: Heard, group: Array, offset: int) -> Array:
@@ -97,7 +100,37 @@ class Waiting:
             first = first[~np.isin(names[first], np.concatenate(minute.seen))]
         if len(first):
             minute.seen.append(names[first])
+            minute.unscored.update(names[first][posts.negative[group[first]] < 0].tolist())
         return np.asarray(group[first])
+
+    def _filled_in(self, number: int, posts: Heard, repeats: Array) -> Array:
+        """
+        Return those repeats of a minute that were unscored until now and bring their scores.
+
+        One that still waits unscored is taken away for them; where it was counted so, they are
+        marked: they bring no post more.
+        """
+        minute = self._minutes[number]
+        if not len(repeats) or not minute.unscored:
+            return repeats[:0]
+        names = key(posts.slot[repeats], posts.post[repeats])
+        bring = posts.negative[repeats] >= 0
+        bring &= np.isin(names, np.fromiter(minute.unscored, np.uint64, len(minute.unscored)))
+        names, first = np.unique(names[bring], return_index=True)
+        if not len(names):
+            return repeats[:0]
+        minute.unscored.difference_update(names.tolist())
+        instead, heard = list[Array](), list[Heard]()
+        for part in minute.heard:
+            own = key(part.slot, part.post)
+            goes = np.isin(own, names) & ~part.counted
+            instead.append(own[goes])
+            heard.append(part[~goes])
+        minute.heard = [part for part in heard if len(part)]
+        waited = np.concatenate(instead) if instead else names[:0]
+        found = repeats[bring][first]
+        posts.filled[found] = ~np.isin(names, waited)
+        return np.asarray(found)
 
     def _wait(
         self,

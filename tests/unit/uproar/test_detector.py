@@ -267,6 +267,36 @@ def test_a_repeated_post_counts_once():
     assert story.detector.dropped["repeat"] == 6
 
 
+def test_scores_that_are_filled_in_while_the_minute_is_open_are_as_if_they_had_come_at_once():
+    wave = crowd(WAVE, 40, minutes=20)
+    story = after_calm(crowd(WAVE, 40, minutes=20, negative=None))
+    story.tell(wave, wave)
+    whole = after_calm(wave)
+    assert story.events(at(days=8)) == whole.events(at(days=8))
+    assert [(r.at, r.posts, r.negative, r.unscored) for r in story.closed.readings] == [
+        (r.at, r.posts, r.negative, r.unscored) for r in whole.closed.readings
+    ]
+    assert story.detector.dropped["repeat"] == 40
+
+
+def test_scores_that_are_filled_in_later_count_in_their_slot_and_are_no_posts_more():
+    story = after_calm(crowd(WAVE, 40, minutes=20, negative=None))
+    assert story.pages(WAVE + timedelta(minutes=40)) == []
+    story.tell(crowd(WAVE, 40, minutes=20))
+    story.tell(crowd(WAVE, 40, minutes=20, negative=None))
+    story.tell(crowd(WAVE + timedelta(minutes=45), 1, minutes=1, name="last"))
+    late = after_calm()
+    late.close(WAVE + timedelta(minutes=40))
+    late.tell(crowd(WAVE, 40, minutes=20))
+    late.tell(crowd(WAVE + timedelta(minutes=45), 1, minutes=1, name="last"))
+    pages = story.pages(WAVE + timedelta(minutes=50))
+    wanted = late.pages(WAVE + timedelta(minutes=50))
+    assert [page.at for page in pages] == [page.at for page in wanted] != []
+    assert 15 < pages[0].why.negative < 42
+    assert story.detector.dropped["repeat"] == 40
+    assert sum(r.posts for r in story.closed.readings if r.at > WAVE and not r.decision) <= 41
+
+
 def test_late_posts_count_in_their_slot_and_change_no_past_event():
     story = after_calm()
     assert story.pages(WAVE + timedelta(minutes=50)) == []

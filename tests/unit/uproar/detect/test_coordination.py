@@ -52,6 +52,7 @@ def heard(at: float, authors: list[str], negative: float) -> Heard:
         negative=np.full(count, negative),
         positive=np.zeros(count),
         counted=np.zeros(count, bool),
+        filled=np.zeros(count, bool),
     )
 
 

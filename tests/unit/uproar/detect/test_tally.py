@@ -26,9 +26,10 @@ def some_posts(count_: int = 1, **given: Any) -> Heard:
         "negative": 0.75,
         "positive": 0.125,
         "counted": False,
+        "filled": False,
     }
     kinds = {"post": np.uint64, "author": np.uint64, "copy": np.uint64, "slot": np.int64}
-    kinds |= {"counted": bool}
+    kinds |= {"counted": bool, "filled": bool}
     return Heard(
         **{
             name: np.broadcast_to(np.asarray(value, kinds.get(name, float)), count_).copy()

@@ -49,6 +49,7 @@ def heard(said: Sequence[Said]) -> Heard:
         negative=np.array([s.negative for s in said], float),
         positive=np.zeros(len(said)),
         counted=np.zeros(len(said), bool),
+        filled=np.zeros(len(said), bool),
     )
 
 

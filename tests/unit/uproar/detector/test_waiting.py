@@ -45,6 +45,7 @@ def put(
         negative=columns.negative,
         positive=columns.positive,
         counted=np.broadcast_to(np.asarray(given.get("counted", False)), count).copy(),
+        filled=np.zeros(count, bool),
     )
     dropped = waiting.put(
         heard,
