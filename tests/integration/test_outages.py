@@ -48,7 +48,8 @@ async def test_due_deliveries_go_out_and_the_api_answers_with_kafka_stopped(
 
             async def all_sent() -> bool:
                 rows = await house.items(f"/v1/incidents/{event.incident}/deliveries")
-                return [row["state"] for row in rows] == ["delivered"] * 3
+                sent = {row["receiver"] for row in rows if row["state"] == "delivered"}
+                return {"slack", "pagerduty", "webhook"} <= sent and len(sent) == len(rows)
 
             await house.until(all_sent)
             for path in ("/v1/status", "/v1/incidents", f"/v1/incidents/{event.incident}/timeline"):
