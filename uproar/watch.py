@@ -1,6 +1,6 @@
 """Watch: all that is remembered of one subject, in <= 512 packed bytes; Watches: a partition of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -310,8 +310,3 @@ class Watches:
             packed = np.frombuffer(b"".join(rows.values()), dtype=WATCH)
             self.table.unpack(np.array(slots), packed)
         return slots
-
-
-def some(rows: Rows, slots: Iterable[int]) -> Some:
-    """Gather rows by their slots."""
-    return Some(rows, np.fromiter(slots, dtype=np.int64))

@@ -62,7 +62,8 @@ def _thresholds(w: Rows, policy: Policy) -> Array:
     middle = mean - _EULER * beta
     # A day without a post cannot alarm: the others may the more.
     busy = np.maximum(w["busy"].astype(np.float64), policy.least_busy)
-    chance = np.minimum(chances(w["per_day"].astype(np.float64), policy) / busy[:, None], 0.9)
+    chance = chances(w["per_day"].astype(np.float64), policy) / busy[:, None]
+    chance = np.minimum(chance, _MOST_CHANCE)
     rare = -np.log(-np.log1p(-chance))
     steered = w["correction"][:, CORRECTION_OF].astype(np.float64)[:, :, None]
     reached = middle[:, None, :] + beta[:, None, :] * rare[:, :, None]

@@ -17,7 +17,6 @@ from uproar.watch import (
     Table,
     Watches,
     minute_of,
-    some,
     start_of,
 )
 
@@ -123,7 +122,7 @@ def test_a_slice_of_rows_is_some_of_them():
 
 
 def test_rows_are_gathered_by_their_slots():
-    assert some(a_table(5), iter([4, 0]))["slow"].tolist() == [4, 0]
+    assert Some(a_table(5), np.array([4, 0]))["slow"].tolist() == [4, 0]
 
 
 def test_one_row_is_numbers_and_arrays():
