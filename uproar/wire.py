@@ -53,7 +53,7 @@ class DeadLetter:
     What can never be processed, and why.
 
     Attributes:
-        origin: ``topic/partition/offset`` it was read at.
+        origin: ``topic/partition/offset`` it was read at, or the source it came from.
         reason: Why, in words.
         sha256: Of the whole value, to find it again.
         size: Bytes of the whole value.
@@ -72,8 +72,9 @@ class DeadLetter:
 def dead_letter(record: Record, reason: str, *, at: datetime) -> DeadLetter:
     """Shorten a record that can never be processed to what may be kept of it."""
     value = record.value or b""
+    place = (record.topic, record.partition, record.offset)
     return DeadLetter(
-        origin=f"{record.topic}/{record.partition}/{record.offset}",
+        origin="/".join(str(part) for part in place if part is not None),
         reason=reason[:1000],
         sha256=hashlib.sha256(value).hexdigest(),
         size=len(value),

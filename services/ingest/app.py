@@ -1,9 +1,10 @@
 """The wiring of ingest, and nothing else."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from random import SystemRandom
+from typing import Any
 
 import structlog
 
@@ -12,10 +13,12 @@ from services.ingest import metrics
 from services.ingest.api.posts import make_app
 from services.ingest.cursors import Cursors
 from services.ingest.intake import Intake
+from services.ingest.listen import Listener
 from services.ingest.producer import Producer
 from services.ingest.pump import Pump
 from services.ingest.seen import Seen
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import IngestSettings, read_sources
+from services.ingest.sources import build
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed
 from uproar.match import Matcher
@@ -26,6 +29,8 @@ from uproar.wire import Record
 log = structlog.get_logger(room="ingest/app")
 
 REBUILD_SECONDS = 1.0
+
+Work = Coroutine[Any, Any, None]
 
 
 class WatchList:
@@ -74,42 +79,57 @@ async def main(stop: asyncio.Event) -> None:
     settings = IngestSettings.load()
     logs("ingest", settings)
     token, key = settings.bearer(), settings.secret_of_pseudonyms()
+    sources = build(read_sources(settings.config))
     await asyncio.to_thread(ensure_topics, settings)
     folder, rng = settings.data_dir / "ingest", SystemRandom()
-    producer, seen = Producer(settings), Seen(folder)
-    intake = Intake(seen=seen, key=key, send=producer.send)
+    producer, seen, authors = Producer(settings), Seen(folder), Seen(folder / "authors")
+    intake = Intake(seen=seen, authors=authors, key=key, send=producer.send)
+    cursors = Cursors(folder)
     pump = Pump(
         intake=intake,
-        cursors=Cursors(folder),
+        cursors=cursors,
         send=producer.send,
         partitions=partition_count(settings, POSTS.name),
         rng=rng,
+        networks=[source.name for source in sources],
     )
+    listeners = [
+        Listener(source, take=pump.take, stream=cursors.get, send=producer.send, rng=rng)
+        for source in sources
+    ]
     watch_list = WatchList(intake.watch)
     follower = Follower(settings, SUBJECTS.name, watch_list.handle)
     health = Health()
     health.watch("broker", producer.problem)
     health.watch("watch list", lambda: intake.problem() or follower.problem)
+    for listener in listeners:
+        health.watch(listener.name, listener.problem, vital=False)
     app = make_app(pump.take, token=token, rng=rng)
     add_probes(app, health, metrics.REGISTRY)
     producer.start()
     follower.start()
-    at_work = [
-        asyncio.create_task(pump.run()),
-        asyncio.create_task(watch_list.build(follower.whole)),
-    ]
-    serving = asyncio.create_task(serve(app, host=settings.host, port=settings.port, stop=stop))
+    at_work = [pump.run(), watch_list.build(follower.whole), *(one.run() for one in listeners)]
+    serving = serve(app, host=settings.host, port=settings.port, stop=stop)
     try:
-        await asyncio.wait([serving, *at_work], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()  # by request; or a part of ours has crashed and the process must end
-        await serving
-        await _ended(at_work)
+        await _work(at_work, serving, stop)
         await pump.part()
     finally:
-        await _ended([serving, *at_work], quietly=True)
         await follower.stop()
         await producer.close()
         seen.close()
+        authors.close()
+
+
+async def _work(at_work: list[Work], serving: Work, stop: asyncio.Event) -> None:
+    """Do what is done for ever until ``stop`` is set, or until a part of ours crashes."""
+    tasks, server = [asyncio.create_task(work) for work in at_work], asyncio.create_task(serving)
+    try:
+        await asyncio.wait([server, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()  # by request; or a part has crashed and the process must end
+        await server
+        await _ended(tasks)
+    finally:
+        await _ended([server, *tasks], quietly=True)
 
 
 async def _ended(tasks: list[asyncio.Task[None]], *, quietly: bool = False) -> None:

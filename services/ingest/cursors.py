@@ -12,6 +12,9 @@ from uproar.errors import Malformed, Misconfigured
 from uproar.watermark import SourceState, State
 
 MAX_STREAMS = 1000
+CAUGHT_UP = timedelta(seconds=30)
+"""A network that has come so near to the present holds nobody back."""
+
 ACTIVE = frozenset({State.LIVE, State.BACKFILL})
 
 
@@ -32,6 +35,7 @@ class Clock(StrEnum):
 
     WALL = "wall"
     OWN = "own"
+    NETWORK = "network"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,12 +45,14 @@ class Stream:
 
     Attributes:
         source: Its name.
-        clock: The wall clock's time (a live push), or its own (``up_to``).
+        clock: The wall clock's time (a live push), its own (``up_to``), or a network's that a
+            connector reads.
         state: What it is now.
         reached: How far its event time has come, as its last watermark says.
         newest: Event time of its newest post.
         last_post_at: Wall clock of the last post taken.
         heard_at: Wall clock of its last request.
+        cursor: Where a connector goes on, in its network's own words.
     """
 
     source: str
@@ -56,6 +62,7 @@ class Stream:
     reached: datetime | None = None
     newest: datetime | None = None
     last_post_at: datetime | None = None
+    cursor: str | None = None
 
     def move(self, at: datetime | None) -> None:
         """Come as far as ``at``; never back."""
@@ -74,14 +81,18 @@ class Stream:
         if self.newest is not None:
             self.move(self.newest.replace(second=0, microsecond=0) + timedelta(minutes=1))
 
+    def is_behind(self, now: datetime) -> bool:
+        """Tell whether a network's stream is still catching up on the present."""
+        return self.reached is None or now - self.reached > CAUGHT_UP
+
     def report(self, now: datetime) -> SourceState:
         """Say what the stream is, for the topic of sources."""
-        own = self.clock is Clock.OWN and self.reached is not None
+        own = self.reached.isoformat() if self.clock is Clock.OWN and self.reached else None
         return SourceState(
             source=self.source,
             state=self.state,
             event_time=self.reached,
-            cursor=self.reached.isoformat() if own and self.reached else None,
+            cursor=self.cursor if self.clock is Clock.NETWORK else own,
             last_post_at=self.last_post_at,
             reported_at=now,
         )

@@ -11,11 +11,12 @@ import msgspec
 
 from services.ingest import metrics
 from services.ingest.seen import Seen
+from services.ingest.source import Gone
 from uproar.errors import Malformed, Unavailable
 from uproar.inbox import Names, mend_surrogates, read_post
-from uproar.post import Post, PostId
+from uproar.post import Deletion, Post, PostId, pseudonym
 from uproar.subject import Subject, SubjectId
-from uproar.topics import POSTS
+from uproar.topics import DELETIONS, POSTS
 from uproar.wire import TRACEPARENT, Record
 
 Send = Callable[[Sequence[Record]], Awaitable[None]]
@@ -38,6 +39,8 @@ class Push:
         backfill: Whether it brings history.
         received_at: Wall clock at which it had come in.
         traceparent: Trace it belongs to.
+        cursor: Where a connector goes on behind it; None: not from a connector.
+        gone: What its network says was taken back.
     """
 
     items: Sequence[bytes | Malformed]
@@ -47,6 +50,8 @@ class Push:
     up_to: datetime | None = None
     end: bool = False
     backfill: bool = False
+    cursor: str | None = None
+    gone: Sequence[Gone] = ()
 
 
 class Verdict(StrEnum):
@@ -99,8 +104,17 @@ class Intake:
     same post in another request is a duplicate only if that acknowledgement comes.
     """
 
-    def __init__(self, *, seen: Seen, key: bytes, send: Send) -> None:
-        self._seen, self._key, self._send = seen, key, send
+    def __init__(self, *, seen: Seen, authors: Seen, key: bytes, send: Send) -> None:
+        """
+        Make an intake.
+
+        Args:
+            seen: Posts that were sent on.
+            authors: Pseudonyms of those who wrote what a network sent on, for their deletions.
+            key: Secret of the pseudonyms.
+            send: Hands records to the broker.
+        """
+        self._seen, self._authors, self._key, self._send = seen, authors, key, send
         self._names: Names | None = None
         self._subjects: Mapping[SubjectId, Subject] = {}
         self._claims: dict[PostId, asyncio.Future[None]] = {}
@@ -139,6 +153,8 @@ class Intake:
                     await asyncio.sleep(0)
             await self._send([self._record(post, push) for post in batch.posts])
             self._seen.remember((post.id, post.created_at) for post in batch.posts)
+            if push.cursor is not None:
+                self._remember_authors(batch.posts)
             batch.claim.set_result(None)
         finally:
             for post in batch.posts:
@@ -148,9 +164,27 @@ class Intake:
                 batch.claim.exception()  # nobody else may be waiting for it
         for claim in batch.others:
             await asyncio.shield(claim)
+        await self._pass_on(push.gone)
         _count(batch.outcome)
         metrics.SEEN_IDS.set(len(self._seen))
         return batch.outcome
+
+    def _remember_authors(self, posts: Sequence[Post]) -> None:
+        new = {post.author: post.created_at for post in posts if post.author}
+        self._authors.remember((a, at) for a, at in new.items() if a not in self._authors)
+
+    async def _pass_on(self, gone: Sequence[Gone]) -> None:
+        """Say of what was taken back that it was, where anything of it had been sent on."""
+        for one in gone:
+            if one.id is not None:
+                name, known = f"{one.network}:{one.id}", self._seen
+                deletion = Deletion(id=PostId(name), at=one.at)
+            else:
+                name, known = pseudonym(one.author or "", one.network, self._key), self._authors
+                deletion = Deletion(author=name, at=one.at)
+            if name in known:
+                await self._send([DELETIONS.record(deletion, key=name)])  # one a send, as reports
+                metrics.DELETIONS.inc()
 
     def _judge(self, item: bytes | Malformed, batch: "_Batch") -> Judged:
         if isinstance(item, Malformed):

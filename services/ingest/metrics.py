@@ -55,3 +55,26 @@ SOURCE_STATE = Gauge(
 )
 SUBJECTS = Gauge("uproar_ingest_subjects", "Subjects on the watch list.", registry=REGISTRY)
 SEEN_IDS = Gauge("uproar_ingest_seen_ids", "Ids of posts remembered.", registry=REGISTRY)
+UNREADABLE_FRAMES = Counter(
+    "uproar_ingest_unreadable_frames_total",
+    "Frames of a network that nobody can read.",
+    ["source"],
+    registry=REGISTRY,
+)
+SOURCE_GAPS = Counter(
+    "uproar_ingest_source_gaps_total",
+    "Times that posts of a network are missing for good.",
+    ["source"],
+    registry=REGISTRY,
+)
+SOURCE_RESTARTS = Counter(
+    "uproar_ingest_source_restarts_total",
+    "Times that a network broke off, was silent or could not be reached.",
+    ["source"],
+    registry=REGISTRY,
+)
+DELETIONS = Counter(
+    "uproar_ingest_deletions_total",
+    "Posts and accounts passed on as taken back: only those of which a post had been passed on.",
+    registry=REGISTRY,
+)

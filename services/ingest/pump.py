@@ -2,20 +2,23 @@
 Pump: what each stream is, and its watermark into every posts partition. Not what its posts say.
 
 A push without ``up_to`` goes by the wall clock: live from its first post until ingest stops. With
-``up_to`` a stream has its own time, and is live only where no other stream is. A backfill holds
-nothing back. A watermark is sent once the posts it covers are acknowledged.
+``up_to`` a stream has its own time, and is live only where no other stream is. A network that a
+connector reads has its own time too; once that has come near the present it is live beside others,
+and until then it is so only where no other is. A backfill holds nothing back. A watermark is sent
+once the posts it covers are acknowledged.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import structlog
 
 from services.ingest import metrics
-from services.ingest.cursors import ACTIVE, Behind, Clock, Conflict, Cursors, Stream
+from services.ingest.admit import CANARY, check_live, check_network, check_own, live_besides
+from services.ingest.cursors import ACTIVE, Clock, Conflict, Cursors, Stream
 from services.ingest.intake import Intake, Outcome, Push, Send
 from services.process import new_traceparent
 from uproar.errors import Unavailable
@@ -24,9 +27,6 @@ from uproar.watermark import State, Watermark
 from uproar.wire import ACCEPTED_AT, TRACEPARENT, Record
 
 log = structlog.get_logger(room="ingest/pump")
-
-CANARY = "canary"
-"""The stream of the product's own test posts: it stands in no replay's way."""
 
 BEHIND = timedelta(seconds=10)
 SILENCE = timedelta(seconds=60)
@@ -50,6 +50,7 @@ class Pump:
         send: Send,
         partitions: int,
         rng: Random,
+        networks: Collection[str] = (),
         clock: Callable[[], datetime] = _wall_clock,
     ) -> None:
         """
@@ -61,10 +62,12 @@ class Pump:
             send: Hands records to the broker.
             partitions: How many posts partitions there are.
             rng: For trace ids.
+            networks: Streams that connectors read; nobody else may push to them.
             clock: The wall clock.
         """
         self._intake, self._cursors, self._send = intake, cursors, send
         self._partitions, self._rng, self._clock = partitions, rng, clock
+        self._networks = frozenset(networks)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._said: dict[str, State] = {}  # by source, the state of the last report
         self._cut_off = [stream for stream in cursors if stream.state in ACTIVE]
@@ -83,6 +86,10 @@ class Pump:
             Conflict: The push contradicts what its stream, or another one, is.
             Unavailable: The broker or the watch list is missing; it may be sent again.
         """
+        if push.cursor is not None:  # its one connector waits for each
+            return await self._take_network(push)
+        if push.source in self._networks:
+            raise Conflict(f"{push.source} is read from its network: push under another ?source")
         if push.up_to is None and not push.end and not push.backfill:
             return await self._take_live(push)
         turn = self._turns[push.source]
@@ -96,12 +103,7 @@ class Pump:
             turn.release()
 
     async def _take_live(self, push: Push) -> Outcome:
-        stream = self._cursors.get(push.source)
-        if stream and stream.state in ACTIVE and stream.clock is Clock.OWN:
-            raise Conflict(
-                f"{push.source} goes by its own time: go on with ?up_to, or push live posts "
-                "under another ?source"
-            )
+        check_live(push, self._cursors.get(push.source))
         outcome = await self._intake.take(push)
         if outcome.newest is not None:
             await self._go_live(push, outcome.newest)
@@ -118,10 +120,48 @@ class Pump:
         if stream.state is State.LIVE:
             return
         stream.clock, stream.state = Clock.WALL, State.LIVE
-        for other in self._live_besides(push.source) if push.source != CANARY else ():
-            if other.clock is Clock.OWN:  # people's posts come first: the replay leaves
-                await self._leave(other)
+        if push.source != CANARY:
+            await self._make_way(stream, now)
         await self._changed(stream)
+
+    async def _make_way(self, stream: Stream, now: datetime) -> None:
+        """People's posts come first: a replay leaves; a network that is behind stands aside."""
+        for other in live_besides(self._cursors, stream.source):
+            if other.clock is Clock.OWN:
+                await self._leave(other)
+            elif other.clock is Clock.NETWORK and other.is_behind(now):
+                other.state = State.BACKFILL
+                await self._send(self._watermarks([other], now, new_traceparent(self._rng)))
+                await self._changed(other)
+
+    async def _take_network(self, push: Push) -> Outcome:
+        stream = self._cursors.get(push.source)
+        check_network(push, stream)
+        outcome = await self._intake.take(push)
+        now = self._clock()
+        if stream is None:
+            stream = Stream(source=push.source, clock=Clock.WALL, state=State.BLIND, heard_at=now)
+            self._cursors.add(stream)
+        stream.clock, stream.cursor = Clock.NETWORK, push.cursor
+        stream.took(outcome.newest, now)
+        if push.up_to is not None:
+            await self._move_network(stream, min(push.up_to, now), push)
+        self._cursors.save()
+        return outcome
+
+    async def _move_network(self, stream: Stream, up_to: datetime, push: Push) -> None:
+        now, former = self._clock(), stream.state
+        stream.move(up_to)
+        stream.heard_at = now
+        near = not stream.is_behind(now)
+        alone = not live_besides(self._cursors, stream.source)
+        stream.state = State.LIVE if near or alone else State.BACKFILL
+        if near and former is not State.LIVE:
+            await self._make_way(stream, now)
+        if State.LIVE in {former, stream.state}:
+            await self._send(self._watermarks([stream], push.received_at, push.traceparent))
+        if self._said.get(stream.source) is not stream.state:
+            await self._changed(stream)
 
     async def _take_own(self, push: Push) -> Outcome:
         now = self._clock()
@@ -145,27 +185,13 @@ class Pump:
 
     def _admit(self, push: Push, now: datetime) -> Stream:
         stream = self._cursors.get(push.source)
-        if stream is not None:
-            _agree(push, stream)
-        if not push.backfill and push.source != CANARY:
-            for other in self._live_besides(push.source):
-                raise Conflict(
-                    f"{other.source} is live: a stream with a time of its own would hold it back. "
-                    "Send it with ?backfill=true, or to an ingest where nothing else is live"
-                )
+        check_own(push, stream, self._cursors)
         if stream is None:
             stream = Stream(source=push.source, clock=Clock.OWN, state=State.BLIND, heard_at=now)
             self._cursors.add(stream)
         elif stream.state not in ACTIVE:
             stream.clock = Clock.OWN
         return stream
-
-    def _live_besides(self, source: str) -> list[Stream]:
-        return [
-            stream
-            for stream in self._cursors
-            if stream.state is State.LIVE and stream.source not in {source, CANARY}
-        ]
 
     # -------------------------------------------------------------------------------- all the time
 
@@ -266,21 +292,3 @@ class Pump:
             for mark in marks
             for partition in range(self._partitions)
         ]
-
-
-def _agree(push: Push, stream: Stream) -> None:
-    """Raise Conflict where a push with a time of its own contradicts what its stream is."""
-    if stream.state is State.LIVE and push.backfill:
-        raise Conflict(f"{stream.source} is live: give the backfill a ?source of its own")
-    if stream.state is State.BACKFILL and not push.backfill:
-        raise Conflict(f"{stream.source} is a backfill under way: go on with ?backfill=true")
-    if stream.state is State.LIVE and stream.clock is Clock.WALL and push.up_to is not None:
-        raise Conflict(
-            f"{stream.source} is live by the wall clock: give this stream a ?source of its own"
-        )
-    if push.up_to is not None and stream.reached is not None and push.up_to < stream.reached:
-        raise Behind(
-            f"{stream.source} has come to {stream.reached.isoformat()} already and cannot go back "
-            f"to {push.up_to.isoformat()}: go on from there, or use another ?source",
-            stream,
-        )

@@ -1,5 +1,5 @@
 """
-Seen: a bounded memory of the posts that the broker has acknowledged, kept in the data folder.
+Seen: a bounded memory of ids that the broker has acknowledged, kept in the data folder.
 
 Two generations of ids, each a set in memory and a file of 16-byte rows (hash of the id, event time)
 that is only ever appended to: when the young one is full it becomes the old one. A row is handed to
@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from uproar.post import PostId
-
 GENERATION = 500_000
 """Ids a generation holds: between one and two generations are remembered, 50 to 100 MB in memory."""
 
@@ -23,7 +21,7 @@ _ROW = struct.Struct("<Qq")
 
 
 class Seen:
-    """Which posts have been taken already. Not thread-safe."""
+    """Which posts (or authors) have been taken already. Not thread-safe."""
 
     def __init__(self, folder: Path, *, generation: int = GENERATION) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,14 +31,14 @@ class Seen:
         self._old = {key for key, _ in _rows(self._old_file)}
         self._log = _open(self._young_file)
 
-    def __contains__(self, post: PostId) -> bool:
+    def __contains__(self, post: str) -> bool:
         key = _hash(post)
         return key in self._young or key in self._old
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def remember(self, posts: Iterable[tuple[PostId, datetime]]) -> None:
+    def remember(self, posts: Iterable[tuple[str, datetime]]) -> None:
         """Add ids with their event times; call it only once the broker has acknowledged them."""
         rows = [(_hash(post), int(created_at.timestamp())) for post, created_at in posts]
         self._log.write(b"".join(_ROW.pack(key, second) for key, second in rows))
@@ -83,7 +81,7 @@ class Seen:
         self._log = _open(self._young_file)
 
 
-def _hash(post: PostId) -> int:
+def _hash(post: str) -> int:
     digest = hashlib.blake2b(post.encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 

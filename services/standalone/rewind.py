@@ -59,6 +59,9 @@ def _back(stream: Stream, judged: datetime) -> str | None:
     if stream.clock is Clock.WALL:
         return f"what was pushed to {stream.source} since {since} was not judged: send it again"
     stream.reached = None if judged <= OLDEST else _earlier(judged)
+    if stream.clock is Clock.NETWORK:
+        stream.cursor = None  # its connector goes on at what it has reached
+        return f"{stream.source} was not judged since {since}: it is read again from there"
     if stream.state is State.ENDED:
         stream.state = State.BLIND
     return f"{stream.source} was not judged since {since}: replay it again, and it goes on there"

@@ -30,7 +30,9 @@ class House:
 
     def __init__(self, folder, *, token: bytes | None = b"secret", patience: float = 5.0) -> None:
         self.broker = FakeBroker()
-        self.intake = Intake(seen=Seen(folder), key=b"", send=self.broker.send)
+        self.intake = Intake(
+            seen=Seen(folder), authors=Seen(folder / "authors"), key=b"", send=self.broker.send
+        )
         names = PlainNames("acme")
         self.intake.watch(dict.fromkeys(names.subjects), names)
         pump = Pump(

@@ -16,7 +16,9 @@ class House:
     def __init__(self, folder, *, watching=True) -> None:
         self.broker = FakeBroker()
         self.seen = Seen(folder)
-        self.intake = Intake(seen=self.seen, key=b"key", send=self.broker.send)
+        self.intake = Intake(
+            seen=self.seen, authors=Seen(folder / "authors"), key=b"key", send=self.broker.send
+        )
         if watching:
             names = PlainNames("acme", "zenith")
             self.intake.watch(dict.fromkeys(names.subjects), names)

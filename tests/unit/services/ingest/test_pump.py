@@ -21,7 +21,9 @@ THEN = datetime(2015, 6, 1, 9, 0, tzinfo=UTC)
 class House:
     def __init__(self, folder, wall: Wall | None = None) -> None:
         self.broker, self.wall = FakeBroker(), wall or Wall()
-        intake = Intake(seen=Seen(folder), key=b"", send=self.broker.send)
+        intake = Intake(
+            seen=Seen(folder), authors=Seen(folder / "authors"), key=b"", send=self.broker.send
+        )
         names = PlainNames("acme")
         intake.watch(dict.fromkeys(names.subjects), names)
         self.cursors = Cursors(folder)

@@ -2,7 +2,7 @@ import stat
 
 import pytest
 
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import IngestSettings, SourceTable, read_sources
 from uproar.errors import Misconfigured
 
 
@@ -68,3 +68,45 @@ def test_a_data_folder_that_cannot_be_used_stops_the_process(load, tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(Misconfigured, match="UPROAR_DATA_DIR"):
         load().secret_of_pseudonyms()
+
+
+# --------------------------------------------------------------------------------------- sources
+
+
+def a_config(tmp_path, text: str):
+    path = tmp_path / "uproar.toml"
+    path.write_text(text)
+    return path
+
+
+def test_sources_are_read_and_called_as_their_type_unless_they_have_a_name(tmp_path):
+    path = a_config(
+        tmp_path, '[[source]]\ntype="bluesky"\n[[source]]\ntype="bluesky"\nname="Mine"\nurl="u"'
+    )
+    assert read_sources(path) == (
+        SourceTable(name="bluesky", type="bluesky", options={}),
+        SourceTable(name="mine", type="bluesky", options={"url": "u"}),
+    )
+
+
+def test_without_a_configuration_or_a_source_nothing_is_read(tmp_path):
+    assert read_sources(None) == ()
+    assert read_sources(a_config(tmp_path, '[[subject]]\nid="x"')) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("source = 7", "list of tables"),
+        ("[source]", "list of tables"),
+        ("source = [1]", "list of tables"),
+        ("[[source]]", "source number 1 has no type"),
+        ("[[source]]\ntype = 7", "source number 1 has no type"),
+        ('[[source]]\ntype = "bluesky"\nname = "a b"', "source: 'a b'"),
+        ('[[source]]\ntype = "bluesky"\n[[source]]\ntype = "bluesky"', "'bluesky' stands twice"),
+        ("[[source", "uproar.toml"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named(tmp_path, text, reason):
+    with pytest.raises(Misconfigured, match=reason):
+        read_sources(a_config(tmp_path, text))

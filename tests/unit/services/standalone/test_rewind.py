@@ -65,6 +65,17 @@ def test_a_stream_goes_back_to_an_hour_before_what_was_judged_everywhere(tmp_pat
     assert "press was not judged since 2026-03-02 12:10" in said
 
 
+def test_a_network_is_read_again_from_there(tmp_path: Path) -> None:
+    a_stream(tmp_path, source="bluesky", clock=Clock.NETWORK, cursor="1725911162329308")
+    a_snapshot(tmp_path, a_moment(minutes=20))
+
+    (said,) = rewind(tmp_path)
+
+    assert stream_of(tmp_path, "bluesky").cursor is None
+    assert stream_of(tmp_path, "bluesky").reached == a_moment(minutes=20) - HOUR
+    assert "read again" in said
+
+
 def test_a_source_that_detection_waits_for_may_ask_for_more(tmp_path: Path) -> None:
     a_stream(tmp_path)
     a_snapshot(tmp_path, a_moment(minutes=20), press=a_moment(minutes=5))
