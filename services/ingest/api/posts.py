@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from services.ingest import metrics
 from services.ingest.api.body import read_body, tell_apart
+from services.ingest.api.openapi import BODY, PARAMETERS, RESPONSES
 from services.ingest.api.refused import Refused
 from services.ingest.cursors import Behind, Conflict
 from services.ingest.intake import Outcome, Push, Verdict
@@ -53,7 +54,13 @@ def make_app(
     app = FastAPI(title="uproar ingest", description=__doc__)
     door = _Door(take, token, rng, answer_seconds)
 
-    @app.post("/v1/posts", status_code=202, tags=["posts"], openapi_extra=_OPENAPI)
+    @app.post(
+        "/v1/posts",
+        status_code=202,
+        tags=["posts"],
+        responses=RESPONSES,
+        openapi_extra={"requestBody": BODY, "parameters": PARAMETERS},
+    )
     async def push(request: Request) -> Response:
         """Take posts: a JSON object, an array, or one object a line; a verdict for each."""
         return await door.answer(request)
@@ -211,27 +218,3 @@ def _up_to(given: str | None, now: datetime) -> datetime | None:
         raise Refused(
             422, "Bad parameter", detail or f"up_to: {given[:100]!r} is no RFC 3339 time"
         ) from error
-
-
-_OPENAPI: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"oneOf": [{"type": "object"}, {"type": "array"}]}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
-        },
-    },
-    "parameters": [
-        {"name": name, "in": "query", "description": text, "schema": {"type": kind}}
-        for name, kind, text in (
-            (
-                "source",
-                "string",
-                "Stream whose watermark counts; a post's own source is its network",
-            ),
-            ("up_to", "string", "How far the stream's event time has come (RFC 3339)"),
-            ("end", "boolean", "Whether the stream ends here"),
-            ("backfill", "boolean", "Whether it brings history: it never pages"),
-        )
-    ],
-}
