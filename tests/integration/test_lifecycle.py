@@ -11,7 +11,7 @@ import pytest
 from services.alerter.advance import Advancer
 from services.alerter.store import audit, deliveries, history, incidents, silences
 from services.alerter.store.database import Database
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.silences import Silence
 from tests.build import NOON, a_backlash, a_deletion, a_subject, some_evidence

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from services.alerter.advance import Advancer
 from services.alerter.store import history, incidents
 from services.alerter.store.database import Database
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.migrate import drift, migrate
 from tests.build import NOON, a_backlash, a_moment, a_why

@@ -14,6 +14,7 @@ from services.alerter.notifier import Sent
 from services.alerter.privacy import Author, Privacy
 from services.alerter.store import answers, erasure, history
 from services.alerter.store.database import Database
+from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import expire, prune
@@ -130,7 +131,7 @@ async def test_an_erasure_leaves_nothing_and_touches_nobody_else(
     assert "rang [erased], who is furious; Janet is not" in left
     assert await told.find(whom()) == []
     async with database.reading() as transaction:
-        assert await history.incidents(transaction, history.Filter(text="cello"), limit=9) == []
+        assert await history.incidents(transaction, Filter(text="cello"), limit=9) == []
         untold = await erasure.untold(transaction)
     assert {d.author for d in untold} >= {jane("mastodon", OLD), jane("push", NEW)}
 
@@ -197,7 +198,7 @@ async def test_old_posts_go_and_the_incident_and_its_timeline_stay(
     async with database.reading() as transaction:
         assert (await transaction.execute(select(EVIDENCE))).all() == []
         rows = (await transaction.execute(select(DELIVERIES.c.payload))).all()
-        assert len(await history.incidents(transaction, history.Filter(), limit=9)) == 3
+        assert len(await history.incidents(transaction, Filter(), limit=9)) == 3
         assert await history.timeline(transaction, "e_1")
     assert [row.payload["quotes"] for row in rows] == [[]] * len(rows)
     assert await expired(minutes=1) == 0

@@ -13,7 +13,7 @@ from services.alerter.consume import Taker
 from services.alerter.notifier import Delivery, Sent
 from services.alerter.store import answers, deliveries, history, incidents, readings, subjects
 from services.alerter.store.database import Database
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.migrate import drift, migrate
 from services.alerter.store.outbox import SqlOutbox
@@ -94,7 +94,7 @@ async def test_an_incident_lives_from_the_first_event_to_the_end(database: Datab
         row = await history.incident(transaction, opened.id)
         timeline = await history.timeline(transaction, opened.id)
         cited = await history.evidence(transaction, opened.id)
-        counts = await history.counts(transaction)
+        counts = await history.counts(transaction, states=State)
     assert (row["state"], row["subject_name"], row["opened_at"]) == (
         "resolved",
         "Air Quillon S.A.",

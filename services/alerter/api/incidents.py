@@ -36,7 +36,7 @@ from services.alerter.report.reasons import explained
 from services.alerter.store import deliveries, history, past
 from services.alerter.store.database import Transaction
 from services.alerter.store.deliveries import State as DeliveryState
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter, Place
 from uproar.backlash import Level
 from uproar.incident import Happening, State, Verdict
 from uproar.notice import NoticeKind
@@ -342,7 +342,7 @@ async def _listed(
     as_of: datetime | None,
     *,
     limit: int,
-    after: history.Place | None,
+    after: Place | None,
 ) -> list[history.Row]:
     async with given.database.reading() as transaction:
         if as_of is not None:
@@ -351,7 +351,7 @@ async def _listed(
 
 
 async def _pages(
-    given: Parts, wish: Filter, as_of: datetime | None, after: history.Place | None
+    given: Parts, wish: Filter, as_of: datetime | None, after: Place | None
 ) -> AsyncIterator[list[Incident]]:
     while True:
         rows = await _listed(given, wish, as_of, limit=MAX_LIMIT, after=after)

@@ -26,7 +26,7 @@ from services.alerter.access import (
 from services.alerter.advance import Advancer
 from services.alerter.store import deliveries, history
 from services.alerter.store.database import Database
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter
 from uproar.errors import Unavailable
 from uproar.incident import Act, Happening, IllegalTransition, IncidentId, State, Verb
 

@@ -1,26 +1,19 @@
 """Past: incidents as they were known at a past moment. Each line of a timeline is a version."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    or_,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, union_all
 
-from services.alerter.store import history
+from services.alerter.store import history, mentions
 from services.alerter.store.database import Transaction
-from services.alerter.store.history import Filter, Place, Row
+from services.alerter.store.filter import Filter, Place, behind
+from services.alerter.store.history import Row
 from services.alerter.store.incidents import MAX_SPAN
+from services.alerter.store.search import Asked
 from services.alerter.store.tables import EVIDENCE, INCIDENTS, TRANSITIONS
 from uproar.incident import State
 
@@ -35,6 +28,12 @@ _LASTING: Final = frozenset({State.RESOLVED})
 """In this state most incidents stand for ever; in the others few do, and not for long."""
 
 
+_SPANS: Final = (tuple(range(7)), *((n, n + 1) for n in range(7, MAX_SPAN, 2)))
+"""Lengths that are looked through together: all up to an hour, then two and two."""
+_AT_ONCE: Final = 500
+"""So many are looked at together at most."""
+
+
 async def incidents(
     transaction: Transaction,
     wanted: Filter,
@@ -46,32 +45,85 @@ async def incidents(
     """Return at most ``limit`` incidents as they stood at a moment, the newest first."""
     if wanted.subjects == []:
         return []
+    if wanted.text is None:
+        found = await _standing(transaction, wanted, at, limit=limit, after=after)
+    else:
+        found = await _mentioning(transaction, wanted, at, limit=limit, after=after)
+    lines = select(TRANSITIONS).where(_T.incident.in_(found), *_conditions(wanted, at))
+    rows = await stood(transaction, await _rows(transaction, lines))
+    by_id = {row["id"]: row for row in rows}
+    return [by_id[incident] for incident in found]
+
+
+async def _standing(
+    transaction: Transaction, wanted: Filter, at: datetime, *, limit: int, after: Place | None
+) -> list[str]:
     conditions = _conditions(wanted, at)
-    branches = _branches(wanted, at)
-    if wanted.text is not None:
-        named = await history.mentioning(transaction, wanted.text, wanted.subjects)
-        few = not isinstance(named, Select)
-        if few:  # each is found by its id: the states are decided for these alone
-            branches = [_T.after.in_([state.value for state in wanted.states or State])]
-        conditions.append(_T.incident.in_(named))
     if after is not None:
-        place = tuple_(
-            bindparam("opened_at", after[0], _T.opened_at.type, unique=True),
-            bindparam("id", after[1], _T.incident.type, unique=True),
-        )
-        conditions.append(place > tuple_(_T.opened_at, _T.incident))
-    found = union_all(
-        *(select(_ranked(branch, *conditions).limit(limit).subquery()) for branch in branches)
-    ).subquery()
+        conditions.append(behind(after, _T.opened_at, _T.incident))
+    ranked = [_in_order(branch, *conditions) for branch in _lasting(wanted)]
+    ranked += [_few(branch, *conditions) for branch in _brief(wanted, at)]
+    found = union_all(*(select(one.limit(limit).subquery()) for one in ranked)).subquery()
     newest = (
-        select(found.c.incident, found.c.sequence)
+        select(found.c.incident)
         .order_by(found.c.opened_at.desc(), found.c.incident.desc())
         .limit(limit)
-        .subquery()
     )
-    listed = and_(newest.c.incident == _T.incident, newest.c.sequence == _T.sequence)
-    query = select(TRANSITIONS).join(newest, listed).order_by(*_NEWEST)
-    return await stood(transaction, await _rows(transaction, query))
+    return list(await transaction.scalars(newest))
+
+
+async def _mentioning(
+    transaction: Transaction, wanted: Filter, at: datetime, *, limit: int, after: Place | None
+) -> list[str]:
+    """Look through what mentions the words, or through what stood so, whichever is the less."""
+    sought = mentions.asked(wanted, now=False)
+    if sought is None:
+        return []
+    brief = wanted.states and not _LASTING.intersection(wanted.states)
+    look = _standing_that_mention if brief else _mentioned_that_stood
+    found: list[str] = []
+    many = limit
+    while len(found) < limit:
+        named, last = await look(transaction, wanted, sought, at, after, many)
+        found += named
+        if last is None:
+            break
+        opened = select(INCIDENTS.c.opened_at).where(INCIDENTS.c.id == last)
+        after = ((await transaction.scalars(opened)).one(), last)
+        many = min(2 * many, _AT_ONCE)
+    return found[:limit]
+
+
+async def _standing_that_mention(  # noqa: PLR0917
+    transaction: Transaction,
+    wanted: Filter,
+    sought: Asked,
+    at: datetime,
+    after: Place | None,
+    many: int,
+) -> tuple[list[str], str | None]:
+    """Of the next that stood in a state in which few stand keep those that mention the words."""
+    ids = await _standing(transaction, wanted, at, limit=many, after=after)
+    named = await mentions.among(transaction, ids, sought)
+    return [one for one in ids if one in named], ids[-1] if len(ids) == many else None
+
+
+async def _mentioned_that_stood(  # noqa: PLR0917
+    transaction: Transaction,
+    wanted: Filter,
+    sought: Asked,
+    at: datetime,
+    after: Place | None,
+    many: int,
+) -> tuple[list[str], str | None]:
+    """Of the next that mention the words keep those that stood as they are asked for."""
+    opened = replace(wanted, until=min(wanted.until or at + AHEAD, at + AHEAD))
+    ids = await mentions.listed(transaction, opened, sought, limit=many, after=after)
+    conditions = [_T.incident.in_(ids), *_conditions(wanted, at)]
+    if wanted.states:
+        conditions.append(_T.after.in_([state.value for state in wanted.states]))
+    stood_so = set(await transaction.scalars(select(_T.incident).where(*conditions)))
+    return [one for one in ids if one in stood_so], ids[-1] if len(ids) == many else None
 
 
 async def incident(transaction: Transaction, incident_id: str, at: datetime) -> Row | None:
@@ -112,23 +164,37 @@ def _conditions(wanted: Filter, at: datetime) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _branches(wanted: Filter, at: datetime) -> list[ColumnElement[bool]]:
+def _lasting(wanted: Filter) -> list[ColumnElement[bool]]:
     """
-    Cut what is asked for into lists that are short or lie in order in one index.
+    Cut what is asked for of the lasting states into lists that each lie in order in one index.
+
+    The state is hidden from the index of lengths: nearly all stand so, it would sort them all.
+    """
+    states = [state.value for state in wanted.states if state in _LASTING]
+    if wanted.states and not states:
+        return []
+    so = func.coalesce(_T.after, "").in_(states) if states else true()
+    return _about(wanted, [so])
+
+
+def _brief(wanted: Filter, at: datetime) -> list[ColumnElement[bool]]:
+    """
+    Cut what is asked for of the other states into short lists.
 
     Of all the time that an incident was open few moments are the one asked for. So a version is
     kept by the length of its life: one that lasted 2 ** n minutes and holds at a moment has begun
     in the 2 ** n minutes before it, and no other need be looked at.
     """
-    lasting = [state for state in wanted.states if state in _LASTING]
-    brief = [state for state in wanted.states if state not in _LASTING]
-    branches: list[ColumnElement[bool]] = [_T.after == state.value for state in lasting]
-    if not wanted.states:
-        branches = [true()]
-    for state, span in product(brief, range(MAX_SPAN + 1)):
-        began = at - timedelta(minutes=2**span)
-        branches.append(and_(_T.after == state.value, _T.span == span, _T.at >= began))
-    branches += [and_(_T.after == state.value, _T.span.is_(None)) for state in brief]
+    states = [state.value for state in wanted.states if state not in _LASTING]
+    branches = []
+    for state, spans in product(states, _SPANS):
+        began = at - timedelta(minutes=2 ** spans[-1])
+        branches.append(and_(_T.after == state, _T.span.in_(spans), _T.at >= began))
+    branches += [and_(_T.after == state, _T.span.is_(None)) for state in states]
+    return _about(wanted, branches)
+
+
+def _about(wanted: Filter, branches: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
     if wanted.subjects is None:
         return branches
     if len(branches) * len(wanted.subjects) > _MAX_BRANCHES:
@@ -140,9 +206,15 @@ def _branches(wanted: Filter, at: datetime) -> list[ColumnElement[bool]]:
     ]
 
 
-def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:
-    query = select(_T.incident, _T.sequence, _T.opened_at).where(*conditions)
-    return query.order_by(*_NEWEST)
+def _in_order(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(_T.incident, _T.opened_at).where(*conditions).order_by(*_NEWEST)
+
+
+def _few(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Find few by their length, and sort them: so that no engine walks along the list for them."""
+    opened_at = func.coalesce(_T.opened_at, None, type_=_T.opened_at.type).label("opened_at")
+    query = select(_T.incident, opened_at).where(*conditions)
+    return query.order_by(opened_at.desc(), _T.incident.desc())
 
 
 async def stood(transaction: Transaction, versions: Sequence[Row]) -> list[Row]:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Float,
     ForeignKey,
     Index,
@@ -44,6 +45,7 @@ INCIDENTS = Table(
     Column("state", SafeText, nullable=False),
     Column("level", SafeText, nullable=False),
     Column("severity", Integer, nullable=False),
+    Column("tens", Integer, Computed("severity / 10")),  # of the severity: a list by it is short
     Column("peak_severity", Integer, nullable=False),
     Column("posts", Integer, nullable=False),
     Column("authors", Integer, nullable=False),
@@ -74,8 +76,10 @@ INCIDENTS = Table(
     # Each list is read in its order from an index that also decides its other filters.
     Index("ix_incidents_listed", "opened_at", "id", "severity", **NO_CANARY),
     Index("ix_incidents_by_state", "state", "opened_at", "id", "severity", **NO_CANARY),
+    Index("ix_incidents_of_subject", "subject", "opened_at", "id", "severity", **NO_CANARY),
     Index("ix_incidents_by_subject", "subject", "state", "opened_at", "id", "severity"),
-    Index("ix_incidents_by_severity", "severity", "opened_at", "id", **NO_CANARY),
+    Index("ix_incidents_by_severity", "severity", "opened_at", "id", "state", **NO_CANARY),
+    Index("ix_incidents_by_tens", "tens", "opened_at", "id", "state", **NO_CANARY),
     Index(None, "snoozed_until"),
     Index(None, "merged_into"),
     Index(None, "hushed"),

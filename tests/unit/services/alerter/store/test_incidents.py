@@ -3,7 +3,7 @@ from datetime import timedelta
 from services.alerter.store import deletions, history, incidents, search
 from services.alerter.store.columns import safe
 from services.alerter.store.database import Database
-from services.alerter.store.history import Filter
+from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from tests.build import NOON, a_backlash, a_deletion, a_moment, a_subject, a_why, some_evidence
 from uproar.backlash import Backlash, Event, episode_id
@@ -156,7 +156,7 @@ async def test_counts_tell_states_and_the_worst_that_is_not_resolved(database: D
     await kept(database, ended)
 
     async with database.reading() as transaction:
-        counts = await history.counts(transaction)
+        counts = await history.counts(transaction, states=State)
 
     assert counts.by_state[State.OPEN] == 2
     assert counts.by_state[State.RESOLVED] == 1
