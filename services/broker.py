@@ -115,6 +115,30 @@ def aiokafka(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+def librdkafka(settings: KafkaSettings) -> dict[str, Any]:
+    """Return the connection settings of every client that stands on librdkafka."""
+    options: dict[str, Any] = {
+        "bootstrap.servers": ",".join(settings.servers),
+        "security.protocol": settings.security_protocol,
+    }
+    if settings.encrypted:
+        settings.tls()  # says which file cannot be read, and why
+        ours = ssl.get_default_verify_paths()
+        files = {
+            "ssl.ca.location": settings.ssl_cafile or ours.cafile or ours.capath,
+            "ssl.certificate.location": settings.ssl_certfile,
+            "ssl.key.location": settings.ssl_keyfile or settings.ssl_certfile,
+        }
+        options |= {name: file for name, file in files.items() if file}
+    if settings.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl.mechanism": settings.sasl_mechanism,
+            "sasl.username": settings.sasl_username or "",
+            "sasl.password": settings.password,
+        }
+    return options
+
+
 # --------------------------------------------------------------------------------------- topics
 
 

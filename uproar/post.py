@@ -90,6 +90,8 @@ def clean(text: str) -> tuple[str, bool]:
         The text in NFC, without null bytes and lone surrogates, cut to 16 KiB of UTF-8 at a
         character's edge; and whether it was cut.
     """
+    if text.isascii() and len(text) <= MAX_TEXT_BYTES and "\x00" not in text:  # most are
+        return text, False
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
     text = unicodedata.normalize("NFC", text)
     raw = text.encode()

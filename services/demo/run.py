@@ -8,11 +8,8 @@ are stand-ins on this machine.
 import asyncio
 import json
 import os
-import shutil
-import socket
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,17 +24,15 @@ from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH, Story, minute_of, story
 from services.ingest.replay import replay
 from services.process import Exit, run
+from services.standalone.apart import Interrupted, keep_logs, own_settings, running
 from services.standalone.plan import Plan, where_to_push
-from services.standalone.run import Standalone
 from services.standalone.up import quieten
 from uproar.errors import Unavailable, UproarError
 
-START_SECONDS = 300.0
 PAGE_SECONDS = 300.0
 STREAM = "chirp"
 STORM_SPEED = 1200
 """Event seconds a second, from the song on: so that a page is measured without a backlog."""
-_KEPT = {"UPROAR_LOG_LEVEL", "UPROAR_MODEL", "UPROAR_DEVICE"}
 
 
 def main(seed: int, *, keep: bool = False) -> int:
@@ -64,20 +59,16 @@ def main(seed: int, *, keep: bool = False) -> int:
         except (UproarError, Interrupted) as error:
             ended.append(error)
 
-    with _own_settings() as folder:
+    with own_settings("demo") as folder:
         code = run(demo, grace=timedelta(minutes=2))
         what = ended[0] if ended else False
         if isinstance(what, Interrupted):
             raise KeyboardInterrupt
         if code != Exit.OK or what is not True:
-            _tell_where_the_logs_are(console, folder)
+            console.print(f"the logs of all parts are kept in {keep_logs(folder)}")
     if isinstance(what, UproarError):
         raise what
     return code or (0 if what else 1)
-
-
-class Interrupted(Exception):
-    """Somebody does not want to see the rest."""
 
 
 async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool) -> bool:
@@ -86,7 +77,8 @@ async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool)
         before, after = _write(told, standins)
         plan = Plan.load()
         quieten("demo", plan)
-        async with _running(plan, console, stop):
+        console.print("starting broker, alerter, classifier and ingest")
+        async with running(plan, say=console.print, stop=stop):
             database = plan.alerter.database_url
             key = await asyncio.to_thread(access.create, database, "viewer", "demo")
             watching = partial(gather, plan.addresses(), key, told, standins.messages)
@@ -109,42 +101,7 @@ async def _demo(console: Console, seed: int, stop: asyncio.Event, *, keep: bool)
     return True
 
 
-# ------------------------------------------------------------------------------------- the house
-
-
-@contextmanager
-def _own_settings() -> Iterator[Path]:
-    """Stand in a fresh folder, with fresh settings on free ports; it stays where something failed."""
-    folder = Path(tempfile.mkdtemp(prefix="uproar-demo-"))
-    for name in [name for name in os.environ if name.startswith("UPROAR_")]:
-        if name not in _KEPT:
-            del os.environ[name]
-    ports = dict(zip(("INGEST", "CLASSIFIER", "ALERTER"), _free_ports(3), strict=True))
-    os.environ.update({f"UPROAR_{name}_PORT": str(port) for name, port in ports.items()})
-    os.environ["UPROAR_DATA_DIR"] = str(folder / "data")
-    os.environ["UPROAR_CONFIG"] = str(folder / "uproar.toml")
-    try:
-        yield folder
-    finally:
-        _clear(folder)
-
-
-def _clear(folder: Path) -> None:
-    if not (folder / "failed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _tell_where_the_logs_are(console: Console, folder: Path) -> None:
-    (folder / "failed").touch()
-    console.print(f"the logs of all parts are kept in {folder / 'data'}")
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+# ------------------------------------------------------------------------------------- its parts
 
 
 def _write(told: Story, standins: StandIns) -> tuple[Path, Path]:
@@ -161,43 +118,6 @@ def _write(told: Story, standins: StandIns) -> tuple[Path, Path]:
             out = calm if datetime.fromisoformat(post["created_at"]) < cut else storm
             out.write(json.dumps(post, ensure_ascii=False) + "\n")
     return files
-
-
-@asynccontextmanager
-async def _running(plan: Plan, console: Console, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Run broker and services; on leaving, everything has ended."""
-    house, over = Standalone(plan, say=console.print), asyncio.Event()
-    living = asyncio.create_task(house.run(over))
-    ready = asyncio.create_task(house.ready.wait())
-    stopping = asyncio.create_task(stop.wait())
-    working = asyncio.current_task()
-
-    def interrupt(asked: asyncio.Task[bool]) -> None:
-        if working is not None and not asked.cancelled():
-            working.cancel()
-
-    try:
-        with console.status("starting broker, alerter, classifier and ingest"):
-            await asyncio.wait(
-                {living, ready, stopping},
-                timeout=START_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        if living.done():
-            living.result()
-        if not ready.done():
-            raise Interrupted if stop.is_set() else Unavailable("the services do not get ready")
-        stopping.add_done_callback(interrupt)
-        yield
-    except asyncio.CancelledError:
-        if not stop.is_set():
-            raise
-        raise Interrupted from None
-    finally:
-        stopping.cancel()
-        over.set()
-        with console.status("stopping"):
-            await living
 
 
 async def _replay(file: Path, console: Console, what: str, speed: float | None = None) -> None:

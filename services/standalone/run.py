@@ -35,6 +35,7 @@ class Standalone:
 
     Attributes:
         ready: Set while all three services are ready for the first time, and from then on.
+        servers: The broker, once it is there.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Standalone:
             say: Told in one line what happens.
             broker: Makes the embedded broker, where the environment names no Kafka.
         """
-        self.ready = asyncio.Event()
+        self.ready, self.servers = asyncio.Event(), ""
         self._plan, self._say = plan, say
         self._new_broker = broker or (lambda: Tansu(plan.folder / "broker.log"))
         self._children: dict[str, Child] = {}
@@ -82,7 +83,7 @@ class Standalone:
 
     async def _live(self, stop: asyncio.Event, broker: Broker | None) -> None:
         """Run the services on one life of the broker, until it or ``stop`` ends it."""
-        servers = broker.servers if broker else self._plan.kafka or ""
+        self.servers = servers = broker.servers if broker else self._plan.kafka or ""
         environment = self._plan.environment(
             servers=servers, epoch=broker.epoch if broker else None
         )

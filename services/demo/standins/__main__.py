@@ -28,10 +28,11 @@ async def _run(port: int) -> None:
         await stop.wait()
 
 
-def toml(standins: StandIns) -> str:
-    """Write the receivers as uproar.toml wants them."""
+def toml(standins: StandIns, *kinds: str) -> str:
+    """Write the receivers, those of some types or all, as uproar.toml wants them."""
     lines: list[str] = []
-    for kind, options in standins.tables().items():
+    tables = standins.tables()
+    for kind, options in ((kind, tables[kind]) for kind in kinds or tables):
         lines += ["[[receiver]]", f'name = "local-{kind}"', f'type = "{kind}"']
         for name, value in options.items():
             lines.append(f"{name} = {json.dumps(value)}")  # JSON's values are TOML's

@@ -1,0 +1,113 @@
+"""
+Crisis: what is posted about 400 invented brands while a crisis begins at one of them every minute.
+
+Always the same for a seed, minute by minute of event time. A quarter of the posts are copies of
+others, as measured in recorded crises (6 to 25 % there, in samples that miss most of the reposts).
+"""
+
+import csv
+import json
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from random import Random
+from typing import Any, Final
+
+from services.bench.texts import made
+
+BRANDS: Final = 400
+START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+CALM_A_MINUTE: Final = 80
+ANGRY: Final = (5, 10, 18, 18, 12, 8)
+"""Posts a minute of one crisis, from its first minute on."""
+LEARNING: Final = 260
+"""Minutes without a crisis at the beginning: detection decides nothing about a stranger."""
+REPOSTS: Final = 0.25
+_SYLLABLES: Final = (
+    "qui llo au rel ba no tra ven so lim dex or pa min ko zu ter fa gel ri mon".split()
+)
+_TALK: Final = "train/data/brand_talk.tsv"
+_SEED: Final = 11
+
+
+class Crises:
+    """
+    Tells minute after minute what is posted.
+
+    Args:
+        texts: What people say on calm minutes; None for posts made of our own sentences.
+        copies: Share of the posts that are copies.
+    """
+
+    def __init__(
+        self, texts: list[str] | None = None, *, copies: float = REPOSTS, seed: int = _SEED
+    ) -> None:
+        self._rng, self._copies = Random(seed), copies
+        self._calm, self._angry = texts or made(20_000), _negative()
+        self.brands = _brands(self._rng)
+        self._recent: dict[str, deque[str]] = {brand: deque(maxlen=8) for brand in self.brands}
+        self._minute = self._number = 0
+
+    @property
+    def now(self) -> datetime:
+        """Event time at which the next minute begins."""
+        return START + timedelta(minutes=self._minute)
+
+    def watch_list(self) -> str:
+        """Return the watch list as TOML."""
+        return "\n".join(
+            f'[[subject]]\nid = "{brand.lower()}"\nname = "{brand}"\nkind = "brand"\n'
+            f'handles = ["@{brand.lower()}"]\n'
+            for brand in self.brands
+        )
+
+    def minute(self) -> list[bytes]:
+        """Return the posts of the next minute, in their order, as JSON."""
+        said = [(self._rng.choice(self.brands), False) for _ in range(CALM_A_MINUTE)]
+        for age, posts in enumerate(ANGRY):
+            begun = self._minute - age
+            if begun >= LEARNING:
+                said += [(self.brands[begun % BRANDS], True)] * posts
+        self._rng.shuffle(said)
+        begin, self._minute = self.now, self._minute + 1
+        return [
+            self._post(brand, begin + timedelta(seconds=60 * place / len(said)), angry=angry)
+            for place, (brand, angry) in enumerate(said)
+        ]
+
+    def _post(self, brand: str, moment: datetime, *, angry: bool) -> bytes:
+        self._number += 1
+        post: dict[str, Any] = {
+            "id": str(self._number),
+            "text": self._text(brand, angry=angry),
+            "created_at": moment.isoformat(),
+            "author": f"@p{self._rng.randrange(10**6)}",
+            "author_followers": int(self._rng.lognormvariate(4.5, 1.2)),
+            "source": "bench",
+            "url": f"https://posts.example/{self._number}",
+        }
+        return json.dumps(post, ensure_ascii=False).encode()
+
+    def _text(self, brand: str, *, angry: bool) -> str:
+        recent = self._recent[brand]
+        if recent and self._rng.random() < self._copies:
+            lead = f"RT @p{self._rng.randrange(10**6)}: " if self._rng.random() < 0.5 else ""
+            return lead + self._rng.choice(recent)
+        name = self._rng.choice((brand, f"@{brand.lower()}", f"#{brand}"))
+        said = " ".join(self._rng.sample(self._angry, 2)) if angry else self._rng.choice(self._calm)
+        text = f"{said} {name}" if self._rng.random() < 0.5 else f"{name} {said}"
+        recent.append(text)
+        return text
+
+
+def _negative() -> list[str]:
+    with (files("services.classifier") / _TALK).open(encoding="utf-8") as lines:
+        rows = csv.DictReader(lines, delimiter="\t")
+        return [row["text"] for row in rows if row["sentiment"] == "negative"]
+
+
+def _brands(rng: Random) -> list[str]:
+    names: dict[str, None] = {}
+    while len(names) < BRANDS:
+        names["".join(rng.choice(_SYLLABLES) for _ in range(4)).title()] = None
+    return list(names)

@@ -1,0 +1,147 @@
+"""
+Pipeline: the whole product beside a naive consumer of the same posts, and from post to page.
+
+A round pushes minutes of a crisis as fast as ingest takes them, and ends when detection has decided
+the last of them and the receiver has heard of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from services.bench.crisis import LEARNING
+from services.bench.house import House
+from services.bench.rounds import Rates, ratio
+
+ROUND_MINUTES = 30
+"""Of event time; some 4,500 posts."""
+LOADS = (0.25, 0.5, 0.75, 0.9)
+HALF = 0.5
+HALF_SECONDS, LOAD_SECONDS = 75.0, 25.0
+MARGIN_SECONDS = 2.0
+
+Advance = Callable[[float], None]
+"""Is told how many seconds of work were done, for a progress bar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """
+    Post to page at one load.
+
+    Attributes:
+        share: Of what the pipeline can do.
+        posts_per_s: What was really pushed.
+        waits: Seconds of each page.
+    """
+
+    share: float
+    posts_per_s: float
+    waits: Sequence[float]
+
+    def quantile(self, q: float) -> float:
+        """Return a quantile of the waits."""
+        return float(np.quantile(self.waits, q))
+
+
+@dataclass(slots=True)
+class Whole:
+    """What was measured of the whole."""
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    repeats: float = 0.0
+    loads: list[Load] = field(default_factory=list)
+
+    @property
+    def posts_per_s(self) -> float:
+        """Median of the rounds."""
+        return median(self.rates["pipeline"])
+
+    @property
+    def ratio(self) -> float | None:
+        """Against the naive consumer, within each round; None without one."""
+        if "naive" not in self.rates:
+            return None
+        return ratio(self.rates["pipeline"], self.rates["naive"])
+
+
+async def learn(house: House) -> None:
+    """Let detection hear what is usual, before the first crisis."""
+    for _ in range(LEARNING):
+        await house.push(house.crises.minute())
+    await house.decided()
+
+
+async def rounds(
+    house: House, naive: Callable[[], float] | None, *, count: int, advance: Advance
+) -> tuple[Rates, float]:
+    """
+    Let both work in turn.
+
+    Returns:
+        Posts a second of each round, and the share of the pipeline's posts that were repeats.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in (["pipeline", "naive"][: 1 + (naive is not None)])}
+    scored, repeated = "uproar_classifier_posts_total", "uproar_classifier_posts_repeated_total"
+    if naive:
+        await asyncio.to_thread(naive)  # warm
+    before = await house.metrics("classifier")
+    for number in range(count):
+        turns = [_pipeline(house), *([_naive(naive)] if naive else [])]
+        names = list(rates)
+        for turn in range(len(turns)):
+            place = (turn + number) % len(turns)
+            rates[names[place]].append(await turns[place])
+        advance(1)
+    after = await house.metrics("classifier")
+    share = (after[repeated] - before[repeated]) / (after[scored] - before[scored])
+    return rates, share
+
+
+async def _pipeline(house: House) -> float:
+    minutes = [(house.crises.minute(), house.crises.now) for _ in range(ROUND_MINUTES)]
+    began = time.perf_counter()
+    for posts, end in minutes:
+        await house.push(posts, up_to=end)
+    await house.decided()
+    return sum(len(posts) for posts, _ in minutes) / (time.perf_counter() - began)
+
+
+async def _naive(naive: Callable[[], float]) -> float:
+    began = time.perf_counter()
+    done = await asyncio.to_thread(naive)
+    return done / (time.perf_counter() - began)
+
+
+async def steady(house: House, rate: float, *, seconds: float, advance: Advance) -> float:
+    """
+    Push at an even pace, a minute of event time after the other, whatever the answers take.
+
+    Returns:
+        Posts a second that were really pushed.
+    """
+    loop, pushed = asyncio.get_running_loop(), house.pushed
+    began = due = loop.time()
+    while due - began < seconds:
+        posts = house.crises.minute()
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        await house.push(posts)
+        step = len(posts) / rate
+        due += step
+        advance(step)
+    return (house.pushed - pushed) / (max(due, loop.time()) - began)
+
+
+async def load(house: House, rate: float, *, share: float, advance: Advance) -> Load:
+    """Measure post to page at a share of a rate, once the pace has set in."""
+    seconds = HALF_SECONDS if share == HALF else LOAD_SECONDS
+    await steady(house, share * rate, seconds=MARGIN_SECONDS, advance=advance)
+    since = house.crises.now
+    real = await steady(house, share * rate, seconds=seconds, advance=advance)
+    await house.decided()
+    pages = await house.pages(since)
+    return Load(share=share, posts_per_s=real, waits=sorted(page.seconds for page in pages))
