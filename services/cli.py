@@ -426,19 +426,55 @@ def train(*, config: Path, resume: bool) -> None:
     help="Checkpoint of 12 layers for the naive way.",
 )
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Draw into here.")
-def bench(*, as_json: bool, posts: Path | None, base: Path, plots: Path | None) -> None:
+@click.option("--only", multiple=True, help="classifier, pipeline, latency or ingest. Repeatable.")
+@click.option("--kafka", help="HOST:PORT,... of a Kafka to use, instead of the embedded broker.")
+@click.option("--soak", type=click.FloatRange(1), help="Minutes of half load to watch memory in.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1),
+    help="Posts/s that are full load for latency and soak.  [default: what the pipeline reaches]",
+)
+def bench(
+    *,
+    as_json: bool,
+    posts: Path | None,
+    base: Path,
+    plots: Path | None,
+    only: tuple[str, ...],
+    kafka: str | None,
+    soak: float | None,
+    rate: float | None,
+) -> None:
     """
-    Measure how fast this machine scores posts, beside the naive way; medians of five rounds.
+    Measure how fast this machine is, beside the naive way; medians of five interleaved rounds.
+
+    The classifier alone; the whole, from the push to the page, beside a naive consumer of the same
+    posts; post to page at a quarter, a half, three quarters and nine tenths of that load; ingest
+    alone. About ten minutes; --only takes a part. --soak alone does nothing but that.
 
     \b
     Examples:
       uproar bench
       uproar bench --json --plots pictures
+      uproar bench --only pipeline --only latency
+      uproar bench --only ingest --kafka 127.0.0.1:9092
+      uproar bench --soak 60 --plots pictures
     """
-    from services.bench.run import Question
+    from services.bench.found import PARTS, Asked
     from services.bench.run import main as run
 
-    run(Question(posts=posts, base=base, plots=plots), as_json=as_json)
+    if unknown := set(only) - set(PARTS):
+        raise click.UsageError(f"--only {', '.join(unknown)}: one of {', '.join(PARTS)}")
+    asked = Asked(
+        posts=posts,
+        base=base,
+        plots=plots,
+        only=only or (() if soak else PARTS),
+        kafka=kafka,
+        soak=soak,
+        rate=rate,
+    )
+    run(asked, as_json=as_json)
 
 
 # --------------------------------------------------------------------------------------- labels

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
-from random import Random
 from typing import Any, Literal, Self
 
 import structlog
@@ -30,6 +29,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from services import traces
 from uproar.errors import Malformed, Misconfigured, Unavailable
 
 log = structlog.get_logger(room="process")
@@ -188,32 +188,6 @@ def logs(service: str, settings: Settings) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
-# --------------------------------------------------------------------------------------- traces
-
-
-def new_traceparent(rng: Random) -> str:
-    """Begin a W3C trace (https://www.w3.org/TR/trace-context/)."""
-    return f"00-{rng.getrandbits(128) or 1:032x}-{rng.getrandbits(64) or 1:016x}-01"
-
-
-def child_traceparent(parent: bytes | str | None, rng: Random) -> str:
-    """Go on with a trace in a span of one's own; begin one where the parent's is missing or broken."""
-    text = parent.decode("ascii", "replace") if isinstance(parent, bytes) else parent or ""
-    if not (trace := trace_id(text)):
-        return new_traceparent(rng)
-    return f"00-{trace}-{rng.getrandbits(64) or 1:016x}-{text[-2:]}"
-
-
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-def trace_id(traceparent: bytes | str | None) -> str:
-    """Return the trace id for logs; empty where there is none or it is broken."""
-    text = traceparent.decode("ascii", "replace") if isinstance(traceparent, bytes) else traceparent
-    match = _TRACEPARENT.fullmatch(text or "")
-    return match[1] if match else ""
-
-
 # --------------------------------------------------------------------------------------- health
 
 
@@ -331,6 +305,8 @@ def run(main: Main, *, grace: timedelta = timedelta(seconds=25)) -> int:
         return asyncio.run(_run(main, grace))
     except KeyboardInterrupt:
         return Exit.OK
+    finally:
+        traces.end()
 
 
 async def _run(main: Main, grace: timedelta) -> int:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from ulid import ULID
 
+from services import traces
 from services.alerter import metrics, notifiers
 from services.alerter.access import Access
 from services.alerter.advance import Advancer
@@ -76,6 +77,7 @@ async def main(stop: asyncio.Event) -> None:
     """Run the alerter until ``stop`` is set; raises Misconfigured, Unavailable at the start only."""
     settings = AlerterSettings.load()
     logs("alerter", settings)
+    traces.begin("alerter")
     for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)

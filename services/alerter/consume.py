@@ -18,7 +18,7 @@ from services.alerter.store import readings
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from services.broker import aiokafka, ensure_topics
-from services.process import trace_id
+from services.traces import Kind, span, trace_id
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.topics import BACKLASH, DEAD_LETTER, DELETIONS, READINGS, SOURCES, Topic
 from uproar.wire import ACCEPTED_AT, TRACEPARENT, Record, dead_letter
@@ -71,8 +71,12 @@ class Taker:
     async def _one(self, record: Record, bury: Bury) -> None:
         try:
             event = BACKLASH.decode(record)
-            arrival = Arrival(accepted_at=_accepted_at(record), traceparent=_traceparent(record))
-            incident = await self._advancer.hear(event, arrival)
+            with span("hear", parent=record.header(TRACEPARENT), kind=Kind.CONSUMER) as step:
+                step.note(uproar__incident=event.incident, uproar__page=event.page)
+                arrival = Arrival(
+                    accepted_at=_accepted_at(record), traceparent=step.traceparent or None
+                )
+                incident = await self._advancer.hear(event, arrival)
         except Malformed as error:
             await self._bury(record, str(error), bury)
             return
@@ -221,11 +225,6 @@ def _accepted_at(record: Record) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else None
-
-
-def _traceparent(record: Record) -> str | None:
-    raw = record.header(TRACEPARENT)
-    return raw.decode("ascii") if raw and trace_id(raw) else None
 
 
 async def _pause(stop: asyncio.Event, pause: timedelta) -> None:

@@ -26,7 +26,7 @@ from services.alerter.notifier import (
     Sent,
     Unknown,
 )
-from services.process import trace_id
+from services.traces import Kind, span, trace_id
 from uproar.errors import Unavailable
 from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
@@ -179,7 +179,16 @@ class Deliverer:
         return list(leased)
 
     async def _deliver(self, delivery: Delivery, since: float, stop: asyncio.Event) -> None:
-        outcome = self._final(delivery, await self._attempt(delivery, since))
+        with span("deliver", parent=delivery.traceparent, kind=Kind.CLIENT) as step:
+            outcome = self._final(delivery, await self._attempt(delivery, since))
+            step.note(
+                uproar__receiver=delivery.receiver,
+                uproar__kind=delivery.kind.value,
+                uproar__attempt=delivery.attempt,
+                uproar__outcome=_name(outcome),
+            )
+            if not isinstance(outcome, Sent):
+                step.failed(outcome.reason)
         if await self._keep(delivery, outcome, stop):
             self._tell(delivery, outcome)
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any, Final
 
+from services.bench.names import invented
 from services.bench.texts import made
 
 BRANDS: Final = 400
@@ -23,9 +24,6 @@ ANGRY: Final = (5, 10, 18, 18, 12, 8)
 LEARNING: Final = 260
 """Minutes without a crisis at the beginning: detection decides nothing about a stranger."""
 REPOSTS: Final = 0.25
-_SYLLABLES: Final = (
-    "qui llo au rel ba no tra ven so lim dex or pa min ko zu ter fa gel ri mon".split()
-)
 _TALK: Final = "train/data/brand_talk.tsv"
 _SEED: Final = 11
 
@@ -44,7 +42,7 @@ class Crises:
     ) -> None:
         self._rng, self._copies = Random(seed), copies
         self._calm, self._angry = texts or made(20_000), _negative()
-        self.brands = _brands(self._rng)
+        self.brands = invented(self._rng, BRANDS, single=True)
         self._recent: dict[str, deque[str]] = {brand: deque(maxlen=8) for brand in self.brands}
         self._minute = self._number = 0
 
@@ -91,8 +89,7 @@ class Crises:
     def _text(self, brand: str, *, angry: bool) -> str:
         recent = self._recent[brand]
         if recent and self._rng.random() < self._copies:
-            lead = f"RT @p{self._rng.randrange(10**6)}: " if self._rng.random() < 0.5 else ""
-            return lead + self._rng.choice(recent)
+            return self._rng.choice(recent)
         name = self._rng.choice((brand, f"@{brand.lower()}", f"#{brand}"))
         said = " ".join(self._rng.sample(self._angry, 2)) if angry else self._rng.choice(self._calm)
         text = f"{said} {name}" if self._rng.random() < 0.5 else f"{name} {said}"
@@ -104,10 +101,3 @@ def _negative() -> list[str]:
     with (files("services.classifier") / _TALK).open(encoding="utf-8") as lines:
         rows = csv.DictReader(lines, delimiter="\t")
         return [row["text"] for row in rows if row["sentiment"] == "negative"]
-
-
-def _brands(rng: Random) -> list[str]:
-    names: dict[str, None] = {}
-    while len(names) < BRANDS:
-        names["".join(rng.choice(_SYLLABLES) for _ in range(4)).title()] = None
-    return list(names)

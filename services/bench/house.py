@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ STREAM = "bench"
 LOOK_SECONDS = 0.05
 PATIENCE_SECONDS = 180.0
 _EVENT_TIME = "uproar_classifier_event_time_timestamp_seconds"
+_HEARD = 'uproar_alerter_records_total{topic="uproar.backlash.v1"}'
 _RECEIVER = "webhook"
 
 
@@ -104,16 +105,19 @@ class House:
         """
         end, loop = self.crises.now, asyncio.get_running_loop()
         until = loop.time() + PATIENCE_SECONDS
-        while loop.time() < until:
-            classifier = await self.metrics("classifier")
-            if classifier.get(_EVENT_TIME, 0.0) >= end.timestamp():
-                alerter = await self.metrics("alerter")
-                told = alerter.get('uproar_alerter_records_total{topic="uproar.backlash.v1"}', 0.0)
-                if told >= classifier.get("uproar_classifier_backlash_total", 0.0):
-                    if not (await self._ask("/v1/status"))["outbox"]["pending"]:
-                        return
+        while not await self._is_decided(end):
+            if loop.time() > until:
+                raise Unavailable("detection does not come to an end: see the logs")
             await asyncio.sleep(LOOK_SECONDS)
-        raise Unavailable("detection does not come to an end: see the logs")
+
+    async def _is_decided(self, end: datetime) -> bool:
+        classifier = await self.metrics("classifier")
+        if classifier.get(_EVENT_TIME, 0.0) < end.timestamp():
+            return False
+        heard = (await self.metrics("alerter")).get(_HEARD, 0.0)
+        if heard < classifier.get("uproar_classifier_backlash_total", 0.0):
+            return False
+        return not (await self._ask("/v1/status"))["outbox"]["pending"]
 
     async def metrics(self, service: str) -> dict[str, float]:
         """Return the sums of a service's metrics; of those with a topic also by topic."""

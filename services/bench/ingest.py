@@ -13,12 +13,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
+from statistics import median
 from typing import Final
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.bench.broker import broker, publish
+from services.bench.found import Found
+from services.bench.names import invented
 from services.bench.pipeline import Advance
 from services.bench.texts import made
 from services.broker import ensure_topics
@@ -37,18 +40,11 @@ CLIENTS: Final = 4
 ROUNDS: Final = 5
 START_SECONDS = 60.0
 _NAMES_EACH: Final = 10
-_SYLLABLES: Final = (
-    "qui llo au rel ba no tra ven so lim dex or pa min ko zu ter fa gel ri mon ta ca ble st eur in"
-).split()
 
 
 def watched(rng: Random) -> list[Subject]:
     """Make 10,000 subjects with ten names each."""
-    names: dict[str, None] = {}
-    while len(names) < NAMES:
-        words = [_word(rng) for _ in range(1 if rng.random() < 0.6 else 2)]
-        names[" ".join(words).title()] = None
-    listed = list(names)
+    listed = invented(rng, NAMES)
     return [
         Subject(
             id=SubjectId(f"s{at}"),
@@ -59,10 +55,6 @@ def watched(rng: Random) -> list[Subject]:
         )
         for at in range(0, NAMES, _NAMES_EACH)
     ]
-
-
-def _word(rng: Random) -> str:
-    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.randint(3, 5)))
 
 
 class Posts:
@@ -181,3 +173,8 @@ async def _ready(address: str, subjects: int) -> None:
                     return
             await asyncio.sleep(0.1)
     raise Unavailable("ingest does not get to know all subjects: see its log")
+
+
+def tell(found: Found, rates: list[float]) -> None:
+    """Put the median of the rounds among the figures."""
+    found.figures["ingest_posts_per_s"] = round(median(rates), 1)

@@ -8,14 +8,13 @@ the last of them and the receiver has heard of it.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass
 
 import numpy as np
 
 from services.bench.crisis import LEARNING
 from services.bench.house import House
-from services.bench.rounds import Rates, ratio
+from services.bench.rounds import Rates
 
 ROUND_MINUTES = 30
 """Of event time; some 4,500 posts."""
@@ -48,27 +47,6 @@ class Load:
         return float(np.quantile(self.waits, q))
 
 
-@dataclass(slots=True)
-class Whole:
-    """What was measured of the whole."""
-
-    rates: dict[str, list[float]] = field(default_factory=dict)
-    repeats: float = 0.0
-    loads: list[Load] = field(default_factory=list)
-
-    @property
-    def posts_per_s(self) -> float:
-        """Median of the rounds."""
-        return median(self.rates["pipeline"])
-
-    @property
-    def ratio(self) -> float | None:
-        """Against the naive consumer, within each round; None without one."""
-        if "naive" not in self.rates:
-            return None
-        return ratio(self.rates["pipeline"], self.rates["naive"])
-
-
 async def learn(house: House) -> None:
     """Let detection hear what is usual, before the first crisis."""
     for _ in range(LEARNING):
@@ -85,17 +63,18 @@ async def rounds(
     Returns:
         Posts a second of each round, and the share of the pipeline's posts that were repeats.
     """
-    rates: dict[str, list[float]] = {name: [] for name in (["pipeline", "naive"][: 1 + (naive is not None)])}
-    scored, repeated = "uproar_classifier_posts_total", "uproar_classifier_posts_repeated_total"
+    rates: dict[str, list[float]] = {"pipeline": []}
     if naive:
+        rates["naive"] = []
         await asyncio.to_thread(naive)  # warm
+    scored, repeated = "uproar_classifier_posts_total", "uproar_classifier_posts_repeated_total"
     before = await house.metrics("classifier")
     for number in range(count):
-        turns = [_pipeline(house), *([_naive(naive)] if naive else [])]
-        names = list(rates)
-        for turn in range(len(turns)):
-            place = (turn + number) % len(turns)
-            rates[names[place]].append(await turns[place])
+        names = list(rates)[:: -1 if number % 2 else 1]
+        for name in names:
+            rates[name].append(
+                await (_naive(naive) if naive and name == "naive" else _pipeline(house))
+            )
         advance(1)
     after = await house.metrics("classifier")
     share = (after[repeated] - before[repeated]) / (after[scored] - before[scored])

@@ -1,12 +1,17 @@
-"""Rivals: the naive way to score posts, and what the machine could do at best. Both on torch."""
+"""Rivals: the naive way to score posts, alone and behind Kafka; what the machine could do at best."""
 
+import json
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kafka import KafkaConsumer, TopicPartition
+
 from services.bench.rounds import Work
+from services.broker import KafkaSettings, kafka_python
+from uproar.topics import POSTS
 
 _SHAPES = ((1024, 384, 1536), (2048, 1536, 384), (2048, 2048, 2048))
 """Tokens, inputs, outputs. The best of them counts."""
@@ -22,6 +27,45 @@ def naive(base: Path, texts: Sequence[str]) -> Work:
             because only its shape costs time.
         texts: As many as a round shall take.
     """
+    pipeline = _pipeline(base)
+
+    def work() -> float:
+        for text in texts:
+            pipeline(text)
+        return len(texts)
+
+    return work
+
+
+def naive_consumer(base: Path, settings: KafkaSettings, posts: int) -> Work:
+    """
+    Read the posts of the topic with kafka-python, as its manual's first example does, and score each.
+
+    Args:
+        base: As for :func:`naive`.
+        settings: How to reach the broker; the topic must hold posts.
+        posts: As many as a round shall take; each round goes on where the last one ended.
+    """
+    pipeline = _pipeline(base)
+    consumer = KafkaConsumer(**kafka_python(settings), group_id=None, auto_offset_reset="earliest")
+    numbers = consumer.partitions_for_topic(POSTS.name)
+    consumer.assign([TopicPartition(POSTS.name, number) for number in sorted(numbers)])
+
+    def work() -> float:
+        done = 0
+        for message in consumer:
+            value = json.loads(message.value)
+            if "text" in value:  # not a watermark
+                pipeline(value["text"])
+                done += 1
+                if done == posts:
+                    break
+        return done
+
+    return work
+
+
+def _pipeline(base: Path) -> Any:
     import torch
     import transformers
 
@@ -34,16 +78,9 @@ def naive(base: Path, texts: Sequence[str]) -> Work:
             base, num_labels=3, dtype=torch.float32, local_files_only=True
         )
         tokeniser = transformers.AutoTokenizer.from_pretrained(base, local_files_only=True)
-        pipeline: Any = transformers.pipeline(
+        return transformers.pipeline(
             "text-classification", model=model, tokenizer=tokeniser, device="cpu"
         )
-
-    def work() -> float:
-        for text in texts:
-            pipeline(text)
-        return len(texts)
-
-    return work
 
 
 def peak(shape: tuple[int, int, int]) -> Work:

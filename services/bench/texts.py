@@ -1,6 +1,7 @@
 """Texts: distinct posts to measure with, made of our own sentences. The same ones every time."""
 
 import csv
+import gzip
 import json
 from collections.abc import Iterator
 from importlib.resources import files
@@ -20,15 +21,20 @@ def made(count: int, *, seed: int = _SEED) -> list[str]:
     return list(islice(_distinct(Random(seed)), count))
 
 
-def recorded(file: Path, count: int) -> list[str]:
+def recorded(file: Path, count: int, *, least: int | None = None) -> list[str]:
     """
-    Take the first distinct texts of a JSONL file.
+    Take the first distinct texts of a JSONL file, packed (``.gz``) or not.
+
+    Args:
+        file: One object with a ``text`` a line.
+        count: As many as are wanted.
+        least: With so many it is content.
 
     Raises:
         Malformed: A line is no object with a text, or there are too few of them.
     """
     found: dict[str, None] = {}
-    with file.open(encoding="utf-8") as lines:
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 found[str(json.loads(line)["text"])] = None
@@ -36,7 +42,9 @@ def recorded(file: Path, count: int) -> list[str]:
                 raise Malformed(f"{file}:{number}: no object with a text: {error!r}") from error
             if len(found) == count:
                 return list(found)
-    raise Malformed(f"{file} holds {len(found)} distinct texts, {count} are needed")
+    if len(found) < (least or count):
+        raise Malformed(f"{file} holds {len(found)} distinct texts, {least or count} are needed")
+    return list(found)
 
 
 def with_repeats(texts: list[str], share: float, *, seed: int = _SEED) -> list[str]:

@@ -12,6 +12,7 @@ from random import SystemRandom
 import structlog
 from fastapi import FastAPI
 
+from services import traces
 from services.broker import Follower, ensure_topics, partition_count
 from services.classifier import engine, metrics
 from services.classifier.detect import Detect, event_times
@@ -40,6 +41,7 @@ async def classify(stop: asyncio.Event) -> None:
     """Be the classifier until ``stop`` is set; raises what :func:`services.process.run` explains."""
     settings = ClassifierSettings.load()
     logs("classifier", settings)
+    traces.begin("classifier")
     for handler in logging.getLogger().handlers:
         handler.addFilter(Seldom())
     health, over = Health(), asyncio.Event()

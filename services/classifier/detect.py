@@ -19,9 +19,9 @@ import structlog
 
 from services.classifier import metrics
 from services.classifier.handler import Effects
-from services.process import child_traceparent, trace_id
+from services.traces import span, trace_id
 from uproar.assessment import Assessment
-from uproar.detector import Detector, Policy
+from uproar.detector import Closed, Detector, Policy
 from uproar.errors import Malformed
 from uproar.post import OLDEST, Deletion, event_time
 from uproar.subject import Subject, SubjectId
@@ -218,11 +218,11 @@ class Detect:
         limit = part.frontier.limit
         if limit is None or (part.closed is not None and limit < part.closed + MINUTE):
             return []
-        part.closed = _minute(limit)
+        part.closed, began = _minute(limit), time.time_ns()
         closed = part.detector.close_buckets(limit)
         if not closed.backlash and not closed.readings:
             return []
-        headers = self._headers(part.headers)
+        headers = self._headers(part.headers, closed, began)
         for event in closed.backlash:
             log.info(
                 "backlash",
@@ -241,12 +241,14 @@ class Detect:
             READINGS.record(r, key=r.subject, headers=headers) for r in closed.readings
         ]
 
-    def _headers(self, headers: Headers) -> Headers:
+    def _headers(self, headers: Headers, closed: Closed, began: int) -> Headers:
         """Go on with the trace of the watermark that closed the minute, and with its acceptance."""
         found = dict(reversed(headers))
-        trace = child_traceparent(found.get(TRACEPARENT), self._rng).encode()
+        with span("decide", parent=found.get(TRACEPARENT), rng=self._rng, since=began) as step:
+            step.note(uproar__events=len(closed.backlash), uproar__readings=len(closed.readings))
         accepted = found.get(ACCEPTED_AT)
-        return ((TRACEPARENT, trace), *(((ACCEPTED_AT, accepted),) if accepted else ()))
+        kept = ((ACCEPTED_AT, accepted),) if accepted else ()
+        return ((TRACEPARENT, step.traceparent.encode()), *kept)
 
     def _silent(self, part: _Part) -> frozenset[str]:
         """Name the sources that are to be set aside: live by their last word, and silent since."""

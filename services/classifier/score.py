@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import structlog
 
+from services import traces
 from services.classifier import metrics
 from services.classifier.engine import Engine
 from services.classifier.engine.repeats import Repeats
@@ -208,9 +209,10 @@ class Score:
                 posts.append(Debt(value, record.headers, record.offset or 0))
             else:
                 metrics.DROPPED.labels("no_subject").inc()
-        verdicts = await self._verdicts([each.post for each in posts])
+        with traces.batch("score", (each.headers for each in posts)) as go_on:
+            verdicts = await self._verdicts([each.post for each in posts])
         assessments = [
-            self._record(assessment, each.headers)
+            self._record(assessment, go_on(each.headers))
             for each, scores in zip(posts, verdicts, strict=True)
             for assessment in assess(each.post, scores, self._scorer.name)
         ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from services import traces
 from services.broker import Follower, ensure_topics, partition_count
 from services.ingest import metrics
 from services.ingest.api.posts import make_app
@@ -78,6 +79,7 @@ async def main(stop: asyncio.Event) -> None:
     """
     settings = IngestSettings.load()
     logs("ingest", settings)
+    traces.begin("ingest")
     token, key = settings.bearer(), settings.secret_of_pseudonyms()
     sources = build(read_sources(settings.config))
     await asyncio.to_thread(ensure_topics, settings)

@@ -20,7 +20,7 @@ from services.ingest import metrics
 from services.ingest.admit import CANARY, check_live, check_network, check_own, live_besides
 from services.ingest.cursors import ACTIVE, Clock, Conflict, Cursors, Stream
 from services.ingest.intake import Intake, Outcome, Push, Send
-from services.process import new_traceparent
+from services.traces import new_traceparent
 from uproar.errors import Unavailable
 from uproar.topics import POSTS, SOURCES
 from uproar.watermark import State, Watermark
@@ -70,6 +70,7 @@ class Pump:
         self._networks = frozenset(networks)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._said: dict[str, State] = {}  # by source, the state of the last report
+        self._traces: dict[str, str] = {}  # by live source, that of its last push
         self._cut_off = [stream for stream in cursors if stream.state in ACTIVE]
         for stream in self._cut_off:  # ingest was killed: they have left until heard of again
             stream.state = State.BLIND
@@ -117,6 +118,7 @@ class Pump:
             self._cursors.add(stream)
         stream.took(newest, now)
         stream.heard_at = now
+        self._traces[push.source] = push.traceparent
         if stream.state is State.LIVE:
             return
         stream.clock, stream.state = Clock.WALL, State.LIVE
@@ -175,7 +177,8 @@ class Pump:
         if push.end:
             stream.end()
         if not push.backfill:  # a backfill closes nothing, nor does its end
-            await self._send(self._watermarks([stream], push.received_at, push.traceparent))
+            self._traces[push.source] = push.traceparent
+            await self._send(self._watermarks([stream], push.received_at))
         stream.heard_at = self._clock()
         outcome.reached = stream.reached
         self._cursors.save()
@@ -220,7 +223,7 @@ class Pump:
                 by_clock.append(stream)
             elif self._is_silent(stream, now):
                 await self._leave(stream)
-        await self._send(self._watermarks(by_clock, now, new_traceparent(self._rng)))
+        await self._send(self._watermarks(by_clock, now))
 
     def _is_silent(self, stream: Stream, now: datetime) -> bool:
         busy = self._turns[stream.source].locked()
@@ -246,8 +249,7 @@ class Pump:
     async def _rejoin(self) -> None:
         """Say that what was under way when ingest was killed has left, unless it is back already."""
         left = [stream for stream in self._cut_off if stream.state is State.BLIND]
-        trace = new_traceparent(self._rng)
-        await self._send(self._watermarks(left, self._clock(), trace))
+        await self._send(self._watermarks(left, self._clock()))
         for stream in left:
             await self._changed(stream)
         self._cut_off = []
@@ -256,8 +258,8 @@ class Pump:
         was_live = stream.state is State.LIVE
         stream.state = State.BLIND
         if was_live:
-            trace = new_traceparent(self._rng)
-            await self._send(self._watermarks([stream], self._clock(), trace))
+            await self._send(self._watermarks([stream], self._clock()))
+            self._traces.pop(stream.source, None)
         await self._changed(stream)
 
     async def _changed(self, stream: Stream) -> None:
@@ -274,21 +276,25 @@ class Pump:
         record = SOURCES.record(stream.report(self._clock()), key=stream.source)
         await self._send([record])  # one a send: the embedded broker miscounts batches
 
-    def _watermarks(
-        self, streams: Sequence[Stream], accepted_at: datetime, traceparent: str
-    ) -> list[Record]:
-        """Make the watermark of each stream, once for every posts partition."""
-        headers = (
-            (TRACEPARENT, traceparent.encode()),
-            (ACCEPTED_AT, accepted_at.isoformat().encode()),
-        )
+    def _watermarks(self, streams: Sequence[Stream], accepted_at: datetime) -> list[Record]:
+        """
+        Make the watermark of each stream, once for every posts partition.
+
+        It goes on with the trace of the stream's last push: what is decided when it closes a minute
+        belongs to that.
+        """
+        accepted = (ACCEPTED_AT, accepted_at.isoformat().encode())
+        fresh = new_traceparent(self._rng)
         marks = [
-            Watermark(source=stream.source, at=stream.reached, state=stream.state)
+            (
+                Watermark(source=stream.source, at=stream.reached, state=stream.state),
+                ((TRACEPARENT, self._traces.get(stream.source, fresh).encode()), accepted),
+            )
             for stream in streams
             if stream.reached is not None
         ]
         return [
             POSTS.record(mark, key=None, headers=headers, partition=partition)
-            for mark in marks
+            for mark, headers in marks
             for partition in range(self._partitions)
         ]

@@ -1,40 +1,21 @@
 """Without a broker people still read, acknowledge and are told; also when started without one."""
 
-import asyncio
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
 from tests.broker import Embedded
 from tests.e2e.house import House, end_of, house, short_story, write
+from tests.e2e.standins import standins
 
 
-@pytest.fixture
-def standins() -> Iterator[StandIns]:
-    """Stand-ins in a thread of their own, while the test waits for other things."""
-    made, up, over = StandIns(), threading.Event(), threading.Event()
-
-    async def live() -> None:
-        async with made:
-            up.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    assert up.wait(30)
-    yield made
-    over.set()
-    thread.join()
+def test_an_acknowledgement_reaches_slack_with_the_broker_down(tmp_path: Path) -> None:
+    with standins() as paged:
+        _acknowledged(tmp_path, paged)
 
 
-def test_an_acknowledgement_reaches_slack_with_the_broker_down(
-    tmp_path: Path, standins: StandIns
-) -> None:
+def _acknowledged(tmp_path: Path, standins: StandIns) -> None:
     config = tmp_path / "uproar.toml"
     config.write_text(WATCH.read_text("utf-8") + toml(standins), "utf-8")
     broker = Embedded()

@@ -13,13 +13,13 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from services import traces
 from services.ingest import metrics
 from services.ingest.api.body import read_body, tell_apart
 from services.ingest.api.openapi import BODY, PARAMETERS, RESPONSES
 from services.ingest.api.refused import Refused
 from services.ingest.cursors import Behind, Conflict
 from services.ingest.intake import Outcome, Push, Verdict
-from services.process import child_traceparent, trace_id
 from uproar.errors import Malformed, Unavailable
 from uproar.inbox import stream_name
 from uproar.post import event_time
@@ -89,7 +89,7 @@ class _Door:
             if self._inside > MAX_REQUESTS:
                 raise Refused(503, "Busy", f"{MAX_REQUESTS} requests are under way")
             self._let_in(request)
-            outcome = await self._outcome(await self._push(request))
+            outcome = await self._traced(request)
             response = Response(_body(outcome), 202, media_type="application/json")
         except Refused as refused:
             response = refused.answer()
@@ -100,6 +100,20 @@ class _Door:
         seconds = asyncio.get_running_loop().time() - start
         metrics.PUSH_SECONDS.labels(str(response.status_code)).observe(seconds)
         return response
+
+    async def _traced(self, request: Request) -> Outcome:
+        """Take the push as the first step of its trace, or the next one of its sender's."""
+        parent = request.headers.get("traceparent")
+        with traces.span("push", parent=parent, kind=traces.Kind.SERVER, rng=self._rng) as span:
+            try:
+                push = await self._push(request, span.traceparent)
+                span.note(uproar__source=push.source, uproar__posts=len(push.items))
+                outcome = await self._outcome(push)
+            except Refused as refused:
+                span.failed(str(refused))
+                raise
+            span.note(uproar__accepted=outcome.counts[Verdict.ACCEPTED])
+            return outcome
 
     def _let_in(self, request: Request) -> None:
         if self._token is not None:
@@ -112,14 +126,13 @@ class _Door:
             # without a token only programs of this machine may push, not a page in its browser
             raise Refused(403, "Forbidden", "set UPROAR_INGEST_TOKEN to push from elsewhere")
 
-    async def _push(self, request: Request) -> Push:
+    async def _push(self, request: Request, traceparent: str) -> Push:
         said = _query(request.query_params)
         try:
             body = await asyncio.wait_for(read_body(request), self._patience)
         except TimeoutError as error:
             raise Refused(408, "Too slow", "the body did not come in time") from error
         metrics.BODY_BYTES.inc(len(body))
-        traceparent = child_traceparent(request.headers.get("traceparent"), self._rng)
         now = datetime.now(UTC)
         up_to = _up_to(said.get("up_to"), now)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -150,7 +163,7 @@ class _Door:
             detail = "the broker has not acknowledged the posts; send them again"
             raise Refused(503, "Unavailable", detail) from error
         finally:
-            trace = trace_id(push.traceparent)
+            trace = traces.trace_id(push.traceparent)
             log.debug("push", source=push.source, posts=len(push.items), trace=trace)
 
     def _done(self, work: asyncio.Future[Outcome]) -> None:

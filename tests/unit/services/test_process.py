@@ -7,14 +7,11 @@ import signal
 import socket
 from datetime import timedelta
 from pathlib import Path
-from random import Random
 
 import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import Field, SecretStr
 
@@ -24,13 +21,10 @@ from services.process import (
     Settings,
     _redact,
     add_probes,
-    child_traceparent,
     logs,
-    new_traceparent,
     read_document,
     run,
     serve,
-    trace_id,
 )
 from uproar.errors import Malformed, Misconfigured, Unavailable
 
@@ -109,22 +103,6 @@ def test_a_document_that_is_not_text_is_misconfigured(tmp_path):
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(Misconfigured, match="cannot read"):
         read_document(tmp_path / "a.toml")
-
-
-def test_a_child_keeps_the_trace_and_changes_the_span():
-    parent = new_traceparent(Random(1))
-    child = child_traceparent(parent.encode(), Random(2))
-    assert trace_id(parent) == trace_id(child) != ""
-    assert parent != child
-
-
-@given(st.one_of(st.none(), st.binary(max_size=80), st.text(max_size=80)))
-def test_any_broken_parent_begins_a_new_trace(parent):
-    assert trace_id(child_traceparent(parent, Random(3)))
-
-
-def test_the_all_zero_trace_is_no_trace():
-    assert trace_id(f"00-{'0' * 32}-{'1' * 16}-01") == ""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from services.classifier.detect import FRONTIER, Detect, event_times
-from services.process import trace_id
+from services.traces import trace_id
 from tests.build import (
     NOON,
     a_deletion,

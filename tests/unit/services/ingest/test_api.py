@@ -17,7 +17,7 @@ from services.ingest.cursors import Cursors
 from services.ingest.intake import Intake
 from services.ingest.pump import Pump
 from services.ingest.seen import Seen
-from services.process import trace_id
+from services.traces import trace_id
 from tests.unit.services.ingest.fakes import FakeBroker, PlainNames
 from uproar.wire import TRACEPARENT
 
