@@ -47,7 +47,7 @@ from services.alerter.notifiers.webhook import signing_key
 from services.alerter.operator import Operator
 from services.alerter.publish import Publisher
 from services.alerter.settings import AlerterSettings, Document, read
-from services.alerter.store import deliveries, facts, history, migrate, retention
+from services.alerter.store import deliveries, facts, history, migrate, retention, verdicts
 from services.alerter.store import subjects as watch_list
 from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
@@ -61,6 +61,8 @@ from uproar.subject import Subject
 
 LOOK_EVERY: Final = timedelta(seconds=2)
 PRUNE_EVERY: Final = timedelta(hours=1)
+COUNT_EVERY: Final = timedelta(minutes=1)
+BUDGET_SPAN: Final = timedelta(days=30)
 
 log = structlog.get_logger(room="alerter/app")
 
@@ -277,6 +279,7 @@ class Upkeep:
         self._database, self._advancer, self._clock = database, advancer, clock
         self._keep = keep or Keep()
         self._pruned_at = clock()
+        self._counted_at: datetime | None = None
         self._receivers: set[str] = set()  # of which a count stands in the metrics
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -307,9 +310,22 @@ class Upkeep:
             metrics.OUTBOX_WAITING.labels(receiver=receiver).set(one.pending if one else 0)
             metrics.OUTBOX_DEAD.labels(receiver=receiver).set(one.dead if one else 0)
         self._receivers |= set(backlog.by_receiver)
+        if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            await self._count_pages(now)
         if now - self._pruned_at >= PRUNE_EVERY:
             self._pruned_at = now
             log.info("pruned", rows=await self._prune(now))
+
+    async def _count_pages(self, now: datetime) -> None:
+        """Set what was paged beside what the budgets leave to chance."""
+        async with self._database.reading() as transaction:
+            pages = await verdicts.paged(transaction, since=now - BUDGET_SPAN)
+            asked = await watch_list.alarms_asked_per_day(transaction)
+        metrics.PAGES_30D.clear()  # a verdict may have been taken back
+        for verdict in ("none", *pages):
+            metrics.PAGES_30D.labels(verdict=verdict).set(pages.get(verdict, 0))
+        metrics.BUDGET_30D.set(asked * BUDGET_SPAN.days)
 
     async def _prune(self, now: datetime) -> int:
         async with self._database.writing() as transaction:

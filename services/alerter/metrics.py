@@ -1,8 +1,9 @@
 """Every metric of the alerter, with its unit. No label names a subject, a person or an incident."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # memory, processor time, open files
 
 EVENTS = Counter(
     "uproar_alerter_records_total",
@@ -54,6 +55,17 @@ POST_TO_PAGE = Histogram(
     "uproar_alerter_post_to_page_seconds",
     "From the acceptance of the batch that closed the deciding minute to the receipt of the page.",
     buckets=(0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900, 3600),
+    registry=REGISTRY,
+)
+PAGES_30D = Gauge(
+    "uproar_alerter_pages_30d",
+    "Waves of the last 30 days that paged, by what people said of them.",
+    ["verdict"],  # none, or as people judge
+    registry=REGISTRY,
+)
+BUDGET_30D = Gauge(
+    "uproar_alerter_budget_30d",
+    "Pages that the budgets of all subjects leave to chance in 30 days.",
     registry=REGISTRY,
 )
 SUBJECTS_PUBLISHED = Counter(

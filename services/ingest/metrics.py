@@ -1,8 +1,9 @@
 """Every metric of ingest, with its unit and help."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # memory, processor time, open files
 
 POSTS = Counter(
     "uproar_ingest_posts_total",

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, select, update
 
 from services.alerter.store.database import Transaction, insert_into
 from services.alerter.store.tables import SUBJECTS
-from uproar.subject import Kind, Subject, SubjectId
+from uproar.subject import Kind, Subject, SubjectId, alarms_per_day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,15 @@ async def page(
     if after is not None:
         query = query.where(SUBJECTS.c.id > after)
     return await _watched(transaction, query.order_by(SUBJECTS.c.id).limit(limit))
+
+
+async def alarms_asked_per_day(transaction: Transaction) -> float:
+    """Return how often chance may page for all that are watched, by their budgets."""
+    query = select(SUBJECTS).where(
+        SUBJECTS.c.deleted_at.is_(None), SUBJECTS.c.kind != Kind.CANARY.value
+    )
+    watched = await _watched(transaction, query)
+    return sum(alarms_per_day(one.subject.budget) for one in watched)
 
 
 async def create(transaction: Transaction, subject: Subject, *, now: datetime) -> Watched | None:

@@ -1,11 +1,13 @@
 """Verdicts: what people judged episodes to be, by what they said of them or did about them."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from services.alerter.store.database import Transaction
 from services.alerter.store.tables import EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
+from uproar.backlash import Level
 from uproar.incident import UPROAR, Happening
 from uproar.subject import Kind
 
@@ -50,6 +52,22 @@ async def judged(
         .limit(limit)
     )
     return [dict(row) for row in (await transaction.execute(query)).mappings()]
+
+
+async def paged(transaction: Transaction, *, since: datetime) -> dict[str, int]:
+    """Count the episodes that began since then and paged, canaries apart, by verdict (``none``)."""
+    query = (
+        select(EPISODES.c.verdict, func.count().label("waves"))
+        .join(INCIDENTS, EPISODES.c.incident == INCIDENTS.c.id)
+        .where(
+            INCIDENTS.c.kind != Kind.CANARY.value,
+            EPISODES.c.level != Level.WATCH.value,
+            EPISODES.c.began_at >= since,
+        )
+        .group_by(EPISODES.c.verdict)
+    )
+    rows = await transaction.execute(query)
+    return {row.verdict or "none": row.waves for row in rows}
 
 
 async def cited(transaction: Transaction, incident: str) -> list[str]:

@@ -14,6 +14,7 @@ from services.alerter.store.incidents import Arrival
 from services.process import Health
 from tests.build import NOON, a_backlash, a_reading, a_subject
 from tests.databases import sqlite_url
+from uproar.backlash import Level
 from uproar.errors import Misconfigured
 from uproar.incident import Act, Verb
 
@@ -30,6 +31,28 @@ async def test_upkeep_measures_what_stands_in_the_database(
     assert metrics.INCIDENTS.labels(state="resolved")._value.get() == 0
     assert metrics.OUTBOX_PENDING._value.get() == 2
     assert metrics.OUTBOX_OLDEST._value.get() == 9
+
+
+async def test_upkeep_sets_what_was_paged_beside_the_budgets(
+    database: Database, advancer: Advancer, clock
+):
+    async with database.writing() as transaction:
+        await subjects.put(transaction, a_subject("air-quillon", budget="2/week"), now=NOON)
+    incident = await advancer.hear(a_backlash(level=Level.ALERT, page=True), Arrival())
+    upkeep = Upkeep(database, advancer, clock)
+    await upkeep.look()
+    assert metrics.PAGES_30D.labels(verdict="none")._value.get() == 1
+    assert metrics.BUDGET_30D._value.get() == pytest.approx(60 / 7)
+
+    await advancer.act(incident.id, Act(verb=Verb.FALSE_ALARM, by="Ada", note="a giveaway"))
+    clock.forward(seconds=61)
+    await upkeep.look()
+    assert metrics.PAGES_30D.labels(verdict="none")._value.get() == 0
+    assert sum(s.value for m in metrics.PAGES_30D.collect() for s in m.samples) == 1
+
+    clock.forward(days=31)
+    await upkeep.look()
+    assert sum(s.value for m in metrics.PAGES_30D.collect() for s in m.samples) == 0
 
 
 async def test_upkeep_wakes_what_was_snoozed(database: Database, advancer: Advancer, clock):
