@@ -102,6 +102,18 @@ async def main(stop: asyncio.Event) -> None:
             await database.close()
 
 
+async def migrate_only(_: asyncio.Event) -> None:
+    """Bring the database to the schema of this version; raises Misconfigured, Unavailable."""
+    settings = AlerterSettings.load()
+    logs("alerter", settings)
+    database = Database(settings.database_url)
+    try:
+        await migrate.migrate(database)
+    finally:
+        await database.close()
+    log.info("migrated")
+
+
 def _works(
     settings: AlerterSettings,
     routes: Sequence[Route],

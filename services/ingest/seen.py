@@ -1,7 +1,7 @@
 """
 Seen: a bounded memory of ids that the broker has acknowledged, kept in the data folder.
 
-Two generations of ids, each a set in memory and a file of 16-byte rows (hash of the id, event time)
+Two generations of ids, each a table in memory and a file of 16-byte rows (hash of the id, event time)
 that is only ever appended to: when the young one is full it becomes the old one. A row is handed to
 the operating system before ``remember`` returns, so SIGKILL forgets nothing; a loss of power may
 forget the last seconds, and a post sent again then falls to its id further on.
@@ -14,8 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from services.ingest.hashes import Hashes
+
 GENERATION = 500_000
-"""Ids a generation holds: between one and two generations are remembered, 50 to 100 MB in memory."""
+"""Ids a generation holds: between one and two generations are remembered, always 16 MB in memory."""
 
 _ROW = struct.Struct("<Qq")
 
@@ -27,8 +29,11 @@ class Seen:
         folder.mkdir(parents=True, exist_ok=True)
         self._size = generation
         self._young_file, self._old_file = folder / "seen.young", folder / "seen.old"
-        self._young = {key for key, _ in _rows(self._young_file)}
-        self._old = {key for key, _ in _rows(self._old_file)}
+        self._read()
+
+    def _read(self) -> None:
+        self._young = Hashes(self._size, (key for key, _ in _rows(self._young_file)))
+        self._old = Hashes(self._size, (key for key, _ in _rows(self._old_file)))
         self._log = _open(self._young_file)
 
     def __contains__(self, post: str) -> bool:
@@ -43,7 +48,8 @@ class Seen:
         rows = [(_hash(post), int(created_at.timestamp())) for post, created_at in posts]
         self._log.write(b"".join(_ROW.pack(key, second) for key, second in rows))
         self._log.flush()
-        self._young.update(key for key, _ in rows)
+        for key, _ in rows:
+            self._young.add(key)
         if len(self._young) >= self._size:
             self._turn()
 
@@ -65,9 +71,7 @@ class Seen:
             spare = path.with_suffix(".new")
             spare.write_bytes(b"".join(_ROW.pack(*row) for row in kept))
             spare.replace(path)
-        self._young = {key for key, _ in _rows(self._young_file)}
-        self._old = {key for key, _ in _rows(self._old_file)}
-        self._log = _open(self._young_file)
+        self._read()
         return forgotten
 
     def close(self) -> None:
@@ -77,7 +81,7 @@ class Seen:
     def _turn(self) -> None:
         self._log.close()
         self._young_file.replace(self._old_file)
-        self._old, self._young = self._young, set()
+        self._old, self._young = self._young, Hashes(self._size)
         self._log = _open(self._young_file)
 
 

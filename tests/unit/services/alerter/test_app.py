@@ -8,7 +8,7 @@ from services.alerter import app as wiring
 from services.alerter import metrics
 from services.alerter.advance import Advancer
 from services.alerter.app import Upkeep, application, main
-from services.alerter.store import readings, subjects
+from services.alerter.store import migrate, readings, subjects
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from services.process import Health
@@ -53,6 +53,17 @@ async def test_upkeep_sets_what_was_paged_beside_the_budgets(
     clock.forward(days=31)
     await upkeep.look()
     assert sum(s.value for m in metrics.PAGES_30D.collect() for s in m.samples) == 0
+
+
+async def test_the_database_can_be_migrated_without_an_alerter(tmp_path, monkeypatch):
+    url = sqlite_url(tmp_path)
+    monkeypatch.setenv("UPROAR_DATABASE_URL", url)
+    await wiring.migrate_only(asyncio.Event())
+    database = Database(url)
+    try:
+        assert await migrate.drift(database) == []
+    finally:
+        await database.close()
 
 
 async def test_upkeep_wakes_what_was_snoozed(database: Database, advancer: Advancer, clock):
