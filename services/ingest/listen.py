@@ -14,7 +14,7 @@ from services.ingest import metrics
 from services.ingest.cursors import Conflict, Stream
 from services.ingest.intake import Outcome, Push, Send, Verdict
 from services.ingest.source import Frame, Source, Unreadable
-from services.process import new_traceparent
+from services.traces import Kind, span
 from uproar.errors import Unavailable
 from uproar.topics import DEAD_LETTER, POSTS
 from uproar.wire import Record, dead_letter
@@ -104,16 +104,18 @@ class Listener:
             metrics.SOURCE_GAPS.labels(self.name).inc()
             log.error("posts are missing", source=self.name, reason=frame.gap)
         metrics.UNREADABLE_FRAMES.labels(self.name).inc(len(frame.unreadable))
-        push = Push(
-            items=frame.posts,
-            source=self.name,
-            received_at=datetime.now(UTC),
-            traceparent=new_traceparent(self._rng),
-            up_to=frame.up_to,
-            cursor=frame.cursor,
-            gone=frame.gone,
-        )
-        outcome = await self._insist(lambda: self._take(push))
+        with span("listen", parent=None, kind=Kind.CONSUMER, rng=self._rng) as step:
+            step.note(uproar__source=self.name, uproar__posts=len(frame.posts))
+            push = Push(
+                items=frame.posts,
+                source=self.name,
+                received_at=datetime.now(UTC),
+                traceparent=step.traceparent,
+                up_to=frame.up_to,
+                cursor=frame.cursor,
+                gone=frame.gone,
+            )
+            outcome = await self._insist(lambda: self._take(push))
         refused = [
             Unreadable(raw, verdict.reason or "")
             for raw, verdict in zip(frame.posts, outcome.verdicts, strict=True)

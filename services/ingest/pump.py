@@ -133,7 +133,7 @@ class Pump:
                 await self._leave(other)
             elif other.clock is Clock.NETWORK and other.is_behind(now):
                 other.state = State.BACKFILL
-                await self._send(self._watermarks([other], now, new_traceparent(self._rng)))
+                await self._send(self._watermarks([other], now))
                 await self._changed(other)
 
     async def _take_network(self, push: Push) -> Outcome:
@@ -160,8 +160,9 @@ class Pump:
         stream.state = State.LIVE if near or alone else State.BACKFILL
         if near and former is not State.LIVE:
             await self._make_way(stream, now)
+        self._traces[push.source] = push.traceparent
         if State.LIVE in {former, stream.state}:
-            await self._send(self._watermarks([stream], push.received_at, push.traceparent))
+            await self._send(self._watermarks([stream], push.received_at))
         if self._said.get(stream.source) is not stream.state:
             await self._changed(stream)
 
