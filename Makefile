@@ -82,6 +82,11 @@ chaos: $(VENV)/.dev ## try to lose a page: SCHEDULES= on a virtual clock, KILLS=
 bench: $(VENV)/.dev ## ratios measured in one run, and pictures of them in build/bench
 	@$(PYTEST) -q -s -p no:randomly tests/bench
 	@$(BIN)/uproar bench --plots build/bench
+	@$(if $(KAFKA_HOME),$(KAFKA_BENCH),echo "ingest into Apache Kafka: skipped, it is not at ../shared/kafka")
+
+KAFKA_BENCH = $(KAFKA_HOME) start --dir build/bench/kafka --port 19392 >/dev/null \
+  && { echo "the same into Apache Kafka:"; $(BIN)/uproar bench --only ingest --kafka 127.0.0.1:19392; status=$$?; \
+       $(KAFKA_HOME) stop --dir build/bench/kafka >/dev/null; rm -rf build/bench/kafka; exit $$status; }
 
 deploy-check: ## the manifests on a real Kubernetes API server, where there is one
 	@deploy/check
