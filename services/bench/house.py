@@ -201,6 +201,16 @@ async def house(crises: Crises, *, kafka: str | None, say: Say) -> AsyncIterator
                 raise
 
 
+def processor_seconds() -> dict[str, float]:
+    """Return what each of our child processes has used of the processors so far."""
+    tick = os.sysconf("SC_CLK_TCK")
+    used: dict[str, float] = {}
+    for name, pid in processes():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        used[name] = (int(fields[11]) + int(fields[12])) / tick  # utime, stime
+    return used
+
+
 def processes() -> Iterator[tuple[str, int]]:
     """Name our child processes: the services, and the embedded broker; with their ids."""
     own = os.getpid()

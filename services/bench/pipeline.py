@@ -7,13 +7,14 @@ the last of them and the receiver has heard of it.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from services.bench.crisis import LEARNING
-from services.bench.house import House
+from services.bench.house import House, processor_seconds
 from services.bench.rounds import Rates
 
 ROUND_MINUTES = 30
@@ -54,31 +55,49 @@ async def learn(house: House) -> None:
     await house.decided()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """
+    What the rounds of the pipeline and of its rival were.
+
+    Attributes:
+        rates: Posts a second of each round.
+        repeats: Share of the pipeline's posts that read like one before.
+        processor: Seconds of a processor that each process used for a post.
+    """
+
+    rates: Rates
+    repeats: float
+    processor: Mapping[str, float]
+
+
 async def rounds(
     house: House, naive: Callable[[], float] | None, *, count: int, advance: Advance
-) -> tuple[Rates, float]:
-    """
-    Let both work in turn.
-
-    Returns:
-        Posts a second of each round, and the share of the pipeline's posts that were repeats.
-    """
+) -> Rounds:
+    """Let both work in turn."""
     rates: dict[str, list[float]] = {"pipeline": []}
     if naive:
         rates["naive"] = []
         await asyncio.to_thread(naive)  # warm
     scored, repeated = "uproar_classifier_posts_total", "uproar_classifier_posts_repeated_total"
-    before = await house.metrics("classifier")
+    before, pushed = await house.metrics("classifier"), house.pushed
+    used: Counter[str] = Counter()
     for number in range(count):
         names = list(rates)[:: -1 if number % 2 else 1]
         for name in names:
-            rates[name].append(
-                await (_naive(naive) if naive and name == "naive" else _pipeline(house))
-            )
+            if naive and name == "naive":
+                rates[name].append(await _naive(naive))
+                continue
+            begun = processor_seconds()
+            rates[name].append(await _pipeline(house))
+            used.update({n: now - begun[n] for n, now in processor_seconds().items()})
         advance(1)
     after = await house.metrics("classifier")
     share = (after[repeated] - before[repeated]) / (after[scored] - before[scored])
-    return rates, share
+    posts = house.pushed - pushed
+    return Rounds(
+        rates=rates, repeats=share, processor={name: each / posts for name, each in used.items()}
+    )
 
 
 async def _pipeline(house: House) -> float:

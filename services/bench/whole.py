@@ -46,12 +46,14 @@ async def measure(asked: Asked, found: Found, bar: Progress, *, say: Say) -> Non
 async def _rounds(
     asked: Asked, found: Found, built: House, advance: Callable[[float], None]
 ) -> float:
-    rates, repeats = await pipeline.rounds(
+    done = await pipeline.rounds(
         built, _naive(asked, found, built), count=asked.rounds, advance=advance
     )
-    figures = found.figures
+    figures, rates = found.figures, done.rates
     figures["pipeline_posts_per_s"] = round(median(rates["pipeline"]), 1)
-    figures["pipeline_repeats"] = round(repeats, 3)
+    figures["pipeline_repeats"] = round(done.repeats, 3)
+    for name, seconds in done.processor.items():
+        figures[f"pipeline_{name.replace(' ', '_')}_us_a_post"] = round(seconds * 1e6, 1)
     if "naive" in rates:
         figures["naive_consumer_posts_per_s"] = round(median(rates["naive"]), 1)
         figures["pipeline_ratio"] = round(ratio(rates["pipeline"], rates["naive"]), 2)

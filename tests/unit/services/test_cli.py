@@ -101,6 +101,13 @@ def test_wrong_use_is_told_with_the_way_to_the_help(capsys: pytest.CaptureFixtur
     assert "either --posts or --scores" in capsys.readouterr().err
 
 
+def test_a_part_that_cannot_be_measured_is_refused_with_those_that_can(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bench", "--only", "pipelines"]) == 2
+    assert "one of classifier, pipeline, latency, ingest" in capsys.readouterr().err
+
+
 def test_a_file_of_no_known_kind_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("posts.txt").write_text("x")
     assert run(["replay", "posts.txt"]) == MISCONFIGURED
