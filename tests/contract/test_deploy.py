@@ -111,6 +111,18 @@ def test_the_alerter_asks_the_classifier_where_it_is():
     assert environment[variable] == f"http://classifier:{port}"
 
 
+@pytest.mark.parametrize("service", ["ingest", "alerter"])
+def test_who_reads_the_configuration_has_it(service):
+    (pod,) = [pod for name, pod in pods() if name == service]
+    environment = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    path = Path(environment["UPROAR_CONFIG"])
+    mounts = {m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes[mounts[str(path.parent)]]["secret"]["secretName"] == "uproar-config"
+    composed = COMPOSE["services"][service]
+    assert f"../uproar.toml:{composed['environment']['UPROAR_CONFIG']}:ro" in composed["volumes"]
+
+
 # ------------------------------------------------------------------------- ports, paths, programs
 
 
