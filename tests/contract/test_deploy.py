@@ -120,7 +120,10 @@ def test_who_reads_the_configuration_has_it(service):
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes[mounts[str(path.parent)]]["secret"]["secretName"] == "uproar-config"
     composed = COMPOSE["services"][service]
-    assert f"../uproar.toml:{composed['environment']['UPROAR_CONFIG']}:ro" in composed["volumes"]
+    assert (
+        f"./.secrets/uproar.toml:{composed['environment']['UPROAR_CONFIG']}:ro"
+        in composed["volumes"]
+    )
 
 
 # ------------------------------------------------------------------------- ports, paths, programs
@@ -246,7 +249,7 @@ def test_all_that_the_compose_file_refers_to_is_there():
         for volume in each.get("volumes", ()):
             source = volume.split(":")[0]
             if source.startswith("."):
-                assert source == "../uproar.toml" or (DEPLOY / source).exists(), source
+                assert source == "./.secrets/uproar.toml" or (DEPLOY / source).exists(), source
             else:
                 assert source in COMPOSE["volumes"]
     assert set(COMPOSE["volumes"]) >= {"kafka", "postgres", "ingest"}
@@ -261,10 +264,17 @@ def _depends(service: dict[str, Any]) -> dict[str, str]:
 
 def test_the_secrets_of_the_compose_file_are_made_by_its_script(tmp_path):
     script = DEPLOY / "secrets"
-    shutil.copy(script, tmp_path / "secrets")
+    folder = tmp_path / "deploy"
+    folder.mkdir()
+    shutil.copy(script, folder / "secrets")
+    (tmp_path / "uproar.toml").write_text("[[subject]]")
+    (tmp_path / "uproar.toml").chmod(0o600)
     for _ in range(2):
-        subprocess.run([str(tmp_path / "secrets")], check=True, capture_output=True)
-    made = {path.name: path.read_text() for path in (tmp_path / ".secrets").iterdir()}
+        subprocess.run([str(folder / "secrets")], check=True, capture_output=True)
+    made = {path.name: path.read_text() for path in (folder / ".secrets").iterdir()}
+    assert made.pop("uproar.toml") == "[[subject]]"
+    assert (folder / ".secrets" / "uproar.toml").stat().st_mode & 0o004, "others must read it"
+    assert not (folder / ".secrets").stat().st_mode & 0o077
     assert {f"./.secrets/{name}" for name in made} == {
         each["file"] for each in COMPOSE["secrets"].values()
     }
