@@ -1,5 +1,5 @@
 """
-Crisis: what is posted about 400 invented brands while a crisis begins at one of them every minute.
+Crisis: what is posted about 600 invented brands while two crises begin every minute.
 
 Always the same for a seed, minute by minute of event time. A quarter of the posts are copies of
 others, as measured in recorded crises (6 to 25 % there, in samples that miss most of the reposts).
@@ -16,13 +16,16 @@ from typing import Any, Final
 from services.bench.names import invented
 from services.bench.texts import made
 
-BRANDS: Final = 400
+BRANDS: Final = 600
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
-CALM_A_MINUTE: Final = 80
-ANGRY: Final = (5, 10, 18, 18, 12, 8)
+CALM_A_MINUTE: Final = 240
+CRISES_A_MINUTE: Final = 2
+ANGRY: Final = (6, 12, 22, 22, 14, 10)
 """Posts a minute of one crisis, from its first minute on."""
 LEARNING: Final = 260
 """Minutes without a crisis at the beginning: detection decides nothing about a stranger."""
+USUAL: Final = 1_000
+"""Texts that are said in those minutes, again and again: the model has soon read them all."""
 REPOSTS: Final = 0.25
 _TALK: Final = "train/data/brand_talk.tsv"
 _SEED: Final = 11
@@ -41,7 +44,9 @@ class Crises:
         self, texts: list[str] | None = None, *, copies: float = REPOSTS, seed: int = _SEED
     ) -> None:
         self._rng, self._copies = Random(seed), copies
-        self._calm, self._angry = texts or made(20_000), _negative()
+        self._angry = _negative()
+        self._calm = texts or _calm(self._angry)
+        self._known = self._calm[:USUAL]
         self.brands = invented(self._rng, BRANDS, single=True)
         self._recent: dict[str, deque[str]] = {brand: deque(maxlen=8) for brand in self.brands}
         self._minute = self._number = 0
@@ -65,7 +70,9 @@ class Crises:
         for age, posts in enumerate(ANGRY):
             begun = self._minute - age
             if begun >= LEARNING:
-                said += [(self.brands[begun % BRANDS], True)] * posts
+                for number in range(CRISES_A_MINUTE):
+                    place = (begun * CRISES_A_MINUTE + number) % BRANDS
+                    said += [(self.brands[place], True)] * posts
         self._rng.shuffle(said)
         begin, self._minute = self.now, self._minute + 1
         return [
@@ -87,6 +94,8 @@ class Crises:
         return json.dumps(post, ensure_ascii=False).encode()
 
     def _text(self, brand: str, *, angry: bool) -> str:
+        if self._minute <= LEARNING:
+            return f"@{brand.lower()} {self._rng.choice(self._known)}"
         recent = self._recent[brand]
         if recent and self._rng.random() < self._copies:
             return self._rng.choice(recent)
@@ -95,6 +104,13 @@ class Crises:
         text = f"{said} {name}" if self._rng.random() < 0.5 else f"{name} {said}"
         recent.append(text)
         return text
+
+
+def _calm(angry: list[str]) -> list[str]:
+    """Make posts of which one in seven grumbles."""
+    posts = made(20_000)
+    grumbles = [any(sentence in post for sentence in angry) for post in posts]
+    return [post for at, post in enumerate(posts) if at % 7 == 0 or not grumbles[at]]
 
 
 def _negative() -> list[str]:

@@ -17,7 +17,7 @@ from services.bench.crisis import LEARNING
 from services.bench.house import House, processor_seconds
 from services.bench.rounds import Rates
 
-ROUND_MINUTES = 30
+ROUND_MINUTES = 12
 """Of event time; some 4,500 posts."""
 LOADS = (0.25, 0.5, 0.75, 0.9)
 HALF = 0.5

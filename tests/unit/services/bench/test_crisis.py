@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.bench.crisis import ANGRY, CALM_A_MINUTE, LEARNING, START, Crises
+from services.bench.crisis import ANGRY, CALM_A_MINUTE, CRISES_A_MINUTE, LEARNING, START, Crises
 from services.bench.names import invented
 from services.classifier.engine.tokens import normalise
 from uproar.match import Matcher
@@ -41,11 +41,11 @@ def test_every_post_is_about_one_brand_of_the_watch_list(told):
         assert {len(matcher.match(post["text"])) for post in posts} == {1}
 
 
-def test_crises_begin_when_detection_has_learnt_and_then_one_a_minute(told):
+def test_crises_begin_when_detection_has_learnt_and_then_some_every_minute(told):
     sizes = [len(posts) for posts in told[1]]
     assert set(sizes[:LEARNING]) == {CALM_A_MINUTE}
-    assert sizes[LEARNING] == CALM_A_MINUTE + ANGRY[0]
-    assert sizes[-1] == CALM_A_MINUTE + sum(ANGRY)
+    assert sizes[LEARNING] == CALM_A_MINUTE + CRISES_A_MINUTE * ANGRY[0]
+    assert sizes[-1] == CALM_A_MINUTE + CRISES_A_MINUTE * sum(ANGRY)
 
 
 def test_about_a_quarter_reads_like_a_post_before_it(told):
@@ -56,6 +56,11 @@ def test_about_a_quarter_reads_like_a_post_before_it(told):
         copies += text in seen
         seen.add(text)
     assert 0.2 < copies / len(texts) < 0.35
+
+
+def test_the_minutes_before_cost_the_model_next_to_nothing(told):
+    texts = [normalise(post["text"]) for posts in told[1][:LEARNING] for post in posts]
+    assert len(texts) > 50 * len(set(texts))
 
 
 def test_what_people_say_can_be_given():
