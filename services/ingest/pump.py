@@ -260,11 +260,12 @@ class Pump:
         stream.state = State.BLIND
         if was_live:
             await self._send(self._watermarks([stream], self._clock()))
-            self._traces.pop(stream.source, None)
         await self._changed(stream)
 
     async def _changed(self, stream: Stream) -> None:
         log.info("stream", source=stream.source, state=stream.state, reached=stream.reached)
+        if stream.state not in ACTIVE:
+            self._traces.pop(stream.source, None)
         self._cursors.save()
         await self._report(stream)
 

@@ -74,3 +74,13 @@ def test_invented_names_differ_and_may_be_single_words():
     assert len(set(invented(Random(1), 500))) == 500
     assert not any(" " in name for name in invented(Random(1), 500, single=True))
     assert any(" " in name for name in invented(Random(1), 50))
+
+
+def test_a_quarter_of_a_minutes_posts_lies_in_that_quarter_of_the_minute(told):
+    for number, posts in list(enumerate(told[1]))[-5:]:
+        begin = START + timedelta(minutes=number)
+        for quarter in range(4):
+            some = posts[quarter * len(posts) // 4 : (quarter + 1) * len(posts) // 4]
+            times = [datetime.fromisoformat(post["created_at"]) for post in some]
+            assert begin + timedelta(seconds=15 * quarter) <= times[0]
+            assert times[-1] < begin + timedelta(seconds=15 * quarter + 15)

@@ -376,3 +376,24 @@ async def test_the_pump_goes_on_when_the_broker_does_not_keep_up(house):
     await asyncio.sleep(0.05)
     assert not running.done()
     running.cancel()
+
+
+# ------------------------------------------------------------------------------------- its trace
+
+
+async def test_the_watermark_that_closes_a_minute_goes_on_with_the_streams_last_push(tmp_path):
+    house = House(tmp_path)
+    await house.push(a_json("1"))
+    await house.pump.tick()
+    marks = [record for record in house.broker.records if record.partition is not None]
+    pushed = [record for record in house.broker.records if record.key == b"push:1"]
+    assert {m.header(TRACEPARENT) for m in marks} == {pushed[0].header(TRACEPARENT)}
+
+
+async def test_a_stream_that_has_left_is_no_longer_remembered(tmp_path):
+    house = House(tmp_path)
+    await house.push(a_json("1"))
+    await house.replay(a_json("2"), minute=None, end=True, backfill=True, source="old")
+    assert set(house.pump._traces) == {"push"}
+    await house.pump.part()
+    assert house.pump._traces == {}
