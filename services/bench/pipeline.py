@@ -78,9 +78,10 @@ async def rounds(
 ) -> Rounds:
     """Let both work in turn."""
     rates: dict[str, list[float]] = {"pipeline": []}
+    await _pipeline(house)  # warm, and something for the rival to read
     if naive:
         rates["naive"] = []
-        await asyncio.to_thread(naive)  # warm
+        await asyncio.to_thread(naive)
     scored, repeated = "uproar_classifier_posts_total", "uproar_classifier_posts_repeated_total"
     before, pushed = await house.metrics("classifier"), house.pushed
     used: Counter[str] = Counter()

@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def naive(base: Path, texts: Sequence[str]) -> Work:
     return work
 
 
-def naive_consumer(base: Path, settings: KafkaSettings, posts: int) -> Work:
+def naive_consumer(base: Path, settings: KafkaSettings, posts: int, *, since: datetime) -> Work:
     """
     Read the posts of the topic with kafka-python, as its manual's first example does, and score each.
 
@@ -45,6 +46,7 @@ def naive_consumer(base: Path, settings: KafkaSettings, posts: int) -> Work:
         base: As for :func:`naive`.
         settings: How to reach the broker; the topic must hold posts.
         posts: As many as a round shall take; each round goes on where the last one ended.
+        since: Event time before which posts are passed over.
     """
     pipeline = _pipeline(base)
     consumer = KafkaConsumer(**kafka_python(settings), group_id=None, auto_offset_reset="earliest")
@@ -55,7 +57,7 @@ def naive_consumer(base: Path, settings: KafkaSettings, posts: int) -> Work:
         done = 0
         for message in consumer:
             value = json.loads(message.value)
-            if "text" in value:  # not a watermark
+            if "text" in value and datetime.fromisoformat(value["created_at"]) >= since:
                 pipeline(value["text"])
                 done += 1
                 if done == posts:

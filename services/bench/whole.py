@@ -65,7 +65,7 @@ def _naive(asked: Asked, found: Found, built: House) -> Callable[[], float] | No
         found.missing.append(f"pipeline_ratio: no checkpoint in {asked.base}; name it: --base")
         return None
     try:
-        return naive_consumer(asked.base, built.kafka, NAIVE_POSTS)
+        return naive_consumer(asked.base, built.kafka, NAIVE_POSTS, since=built.crises.now)
     except ImportError:
         found.missing.append("pipeline_ratio: needs pip install 'uproar[torch]'")
         return None

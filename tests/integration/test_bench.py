@@ -1,5 +1,6 @@
 """The bench on the running product, in small: it counts what really went the whole way."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,15 @@ async def test_the_naive_consumer_scores_every_post_it_reads_and_goes_on():
         ensure_topics(settings)
         producer = Producer(settings)
         producer.start()
-        values = [b'{"schema":"post","text":"they lost my bag"}', b'{"schema":"watermark"}'] * 4
+        old, new = (
+            b'{"schema":"post","text":"they lost my bag","created_at":"2026-01-0%dT00:00:00Z"}'
+            % day
+            for day in (1, 3)
+        )
+        values = [old, b'{"schema":"watermark"}', new] * 4
         await producer.send([Record(topic=POSTS.name, value=value) for value in values])
         await producer.close()
-        work = naive_consumer(BASE, settings, 2)
+        work = naive_consumer(BASE, settings, 2, since=datetime(2026, 1, 2, tzinfo=UTC))
         assert (work(), work()) == (2, 2)
     finally:
         broker.kill()
