@@ -69,6 +69,7 @@ class Oracle:
     episode: Episode | None = None
     told: list[Told] = field(default_factory=list)
     active: bool = False
+    muted: bool = False
     # the baseline: sums that fade by the hour
     n: float = 0.0
     all: float = 0.0
@@ -339,7 +340,9 @@ class Oracle:
             )
         for level, chance in enumerate(self._chances()[:2]):
             moved = self.correction[level]
-            moved += policy.steer * known * ((level in self.reached) - chance)
+            open_ = self.episode is not None and self.episode.level.rank >= level
+            fall = 0.0 if open_ else chance
+            moved += policy.steer * known * ((level in self.reached) - fall)
             correction.append(min(max(moved, policy.least_steer), policy.most_steer))
         self.correction = correction
         return [*mean, *deviation, busy]
@@ -364,6 +367,12 @@ class Oracle:
             else -1
             for number, look in enumerate(looks)
         ]
+        brisk = max(look.reached for look in looks[:5]) >= 0
+        lasting = max(look.reached for look in looks[5:]) >= 0
+        # a wave that shorter windows have seen: the day and the slow sum only remember it
+        self.muted = (brisk and self.episode is not None) or (self.muted and lasting)
+        if self.muted and self.episode is None:
+            levels[5:] = [-1, -1]
         level = self._joined(minute, max(levels))
         order = [
             (own, look.statistic / look.alert) for own, look in zip(levels, looks, strict=True)
@@ -373,7 +382,7 @@ class Oracle:
             minute=minute,
             level=LEVELS[level] if level >= 0 else None,
             lively=max(levels[:3]) >= 0,
-            loud=max(look.reached for look in looks) >= 0,
+            loud=brisk or (lasting and not self.muted),
             excess=hour.negative - hour.mean,
             negative=best.negative,
             posts=round(best.posts),

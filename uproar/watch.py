@@ -11,7 +11,7 @@ from uproar.subject import SubjectId
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Version of the packed bytes: a row of another one is not read."""
 
 BIN: Final = 5  # minutes
@@ -35,6 +35,7 @@ WATCH: Final = np.dtype(
         ("layout", "u1"),
         ("level", "u1"),  # of the open episode: Level.rank + 1; 0 without one
         ("subsided", "u1"),
+        ("muted", "u1"),  # the day and the slow sum only remember what shorter windows have seen
         ("offset", "<i8"),  # of the newest record that the partition had read when this was written
         ("closed_to", "<i4"),  # first minute that was still open then
         ("bin", "<i4"),  # where the rings stand: five-minute number since 1970
@@ -60,7 +61,7 @@ WATCH: Final = np.dtype(
         ("top", "<f2", (STATISTICS,)),  # ln(1 + statistic), the greatest of today
         ("mean", "<f4", (STATISTICS,)),  # of that, over the days
         ("deviation", "<f4", (STATISTICS,)),
-        ("days", "<u2"),  # so many of them
+        ("days", "u1"),  # so many of them
         ("busy", "<f4"),  # share of days on which anything was written, fading
         ("reached", "u1"),  # today, for the first time in an episode: bit of each Level.rank
         ("correction", "<f4", (2,)),  # of the thresholds of watch, and of alert and crisis

@@ -158,8 +158,14 @@ def _learnt(w: Some, lived: Array, policy: Policy) -> dict[str, Array]:
 
 
 def _steered(w: Some, policy: Policy) -> Array:
-    """Return by how much a day without an alarm lowers the corrections; (rows, 2)."""
+    """
+    Return by how much a day without an alarm lowers the corrections; (rows, 2).
+
+    Not where an episode of that level is open: it can raise no alarm, and lower thresholds would
+    only keep it open for longer.
+    """
     chance = chances(w["per_day"].astype(np.float64), policy)[:, (WATCH, ALERT)]
+    chance *= w["level"][:, None] <= np.array([WATCH, ALERT])
     # While the tail is the pool's an alarm says more of the pool than of the correction.
     known = w["days"][:, None].astype(np.float64)
     return np.asarray(policy.steer * known / (known + policy.pool_days) * chance)

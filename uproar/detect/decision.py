@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uproar.detect import budget, gate
-from uproar.detect.policy import ALERT, SHORT, SLOW, WATCH, WINDOW_OF, Policy
+from uproar.detect.policy import ALERT, DAY, SHORT, SLOW, WATCH, WINDOW_OF, Policy
 from uproar.detect.scan import Scan, newest_authors, of_statistics, scan
 from uproar.watch import Array, Rows
 
@@ -25,7 +25,7 @@ class Decision:
         level: Highest level reached, gates passed: a Level's rank, -1 below ``watch``.
         place: The statistic that decides: the highest level, then the most above its threshold.
         lively: Whether a window of an hour or less reaches ``watch``, gates passed.
-        loud: Whether any statistic is above ``watch``, whatever the gates say.
+        loud: Whether any statistic that is not muted is above ``watch``, whatever the gates say.
         flooded: Whether the hour is beyond every budget.
     """
 
@@ -45,16 +45,18 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     Judge rows whose rings stand at the last minute before ``minute``.
 
     Args:
-        w: The rows; the greatest statistics of the day are noted in them.
+        w: The rows; the greatest statistics of the day are noted in them, and what is muted.
         minute: The first that is still open.
         policy: How to decide.
         exact: Rows whose statistic is wanted whatever it is; shape (rows,).
     """
     seen = scan(w, minute, policy, exact=exact)
     budget.note(w, seen.statistic)
-    above = (seen.statistic >= w["thresholds"][:, WATCH, :]).any(axis=1)
+    above = seen.statistic >= w["thresholds"][:, WATCH, :]
     flooded = _flooded(w, seen, policy)
-    rows = np.flatnonzero(above | flooded | exact)
+    brisk, lasting = above[:, :DAY].any(axis=1) | flooded, above[:, DAY:].any(axis=1)
+    open_, muted = w["level"] > 0, _mute(w, brisk, lasting)
+    rows = np.flatnonzero(brisk | lasting | exact)
     seen, flooded = seen.of(rows), flooded[rows]
     verdicts = gate.judge(seen, newest_authors(w, rows, minute, seen.covered), policy)
     thresholds = w["thresholds"][rows].astype(np.float64)
@@ -62,6 +64,7 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     reached[:, _HOUR] = np.where(flooded, np.maximum(reached[:, _HOUR], ALERT), reached[:, _HOUR])
     passed, highest = of_statistics(verdicts.passed), of_statistics(verdicts.highest)
     allowed = np.where(passed, np.minimum(reached, highest), -1)
+    allowed[(muted & ~open_)[rows], DAY:] = -1
     margin = seen.statistic / thresholds[:, ALERT, :]
     return Decision(
         rows=rows,
@@ -71,9 +74,23 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
         level=allowed.max(axis=1),
         place=(allowed * 1000.0 + margin).argmax(axis=1),
         lively=allowed[:, :SHORT].max(axis=1) >= 0,
-        loud=reached.max(axis=1) >= 0,
+        loud=(brisk | (lasting & ~muted))[rows],
         flooded=flooded,
     )
+
+
+def _mute(w: Rows, brisk: Array, lasting: Array) -> Array:
+    """
+    Return whose day and slow sum only remember a wave that shorter windows have seen.
+
+    They stay high for a day and more behind it: they neither keep its episode open nor open another,
+    until they have fallen below ``watch``. A slow burn, which they alone see, is not muted.
+    """
+    muted, open_ = w["muted"] > 0, w["level"] > 0
+    after = np.asarray((brisk & open_) | (muted & lasting))
+    if (after != muted).any():
+        w["muted"] = after
+    return after
 
 
 def _flooded(w: Rows, seen: Scan, policy: Policy) -> Array:

@@ -41,7 +41,7 @@ class Seen:
         minute: First minute behind what was seen.
         level: Level reached, gates passed; None below ``watch``.
         lively: Whether a window of an hour or less reaches it.
-        loud: Whether any window is above ``watch``, whatever the gates say.
+        loud: Whether anything that is not muted is above ``watch``, whatever the gates say.
         excess: Negative posts of the last hour beyond the usual.
         negative, posts: Those of the deciding window.
     """

@@ -91,7 +91,7 @@ class Policy:
             it, always reach ``alert``, whatever the budget.
         quiet: Share of the peak's excess under which an episode subsides.
         subsiding: How long it must be that quiet.
-        calm: How long no window must be above ``watch`` for the end.
+        calm: How long nothing that is not muted must be above ``watch`` for the end.
         freeze: How long an open episode keeps the baseline from learning.
         waiting_evidence: Candidates for evidence kept per subject.
         memory: Authors and copies remembered per partition, at most.
@@ -132,10 +132,10 @@ class Policy:
     least_busy: float = 0.03
     memory_days: int = 42
     outlier: float = 2.0
-    windows_apart: float = 0.0
+    windows_apart: float = -0.5
     steer: float = 0.35
     most_width: float = 0.25
-    least_steer: float = -2.5
+    least_steer: float = -3.0
     most_steer: float = 5.0
     floor: tuple[float, float, float] = (1.3, 2.0, 3.0)
     ceiling_times: float = 10.0

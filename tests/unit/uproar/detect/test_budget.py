@@ -48,10 +48,16 @@ def live_day(table: Table, statistic: np.ndarray) -> np.ndarray:
 
 def test_a_subject_without_history_has_the_thresholds_of_the_pool():
     for level, times in ((WATCH, POLICY.watch), (ALERT, 1), (CRISIS, POLICY.crisis)):
-        rare = -math.log(-math.log(1 - MONTHLY * times)) + POLICY.windows_apart - 0.5772
+        rare = -math.log(-math.log(1 - MONTHLY * times)) - 0.5772
+        widths = [math.sqrt(6) / math.pi * deviation for deviation in POLICY.pool_deviation]
         expected = [
-            max(math.expm1(mean + math.sqrt(6) / math.pi * deviation * rare), POLICY.floor[level])
-            for mean, deviation in zip(POLICY.pool_mean, POLICY.pool_deviation, strict=True)
+            max(
+                math.expm1(
+                    mean + width * rare + min(width, POLICY.most_width) * POLICY.windows_apart
+                ),
+                POLICY.floor[level],
+            )
+            for mean, width in zip(POLICY.pool_mean, widths, strict=True)
         ]
         assert rows()["thresholds"][0, level] == pytest.approx(expected, rel=1e-3)
 
@@ -66,7 +72,8 @@ def test_watch_comes_before_alert_and_alert_before_crisis(allowed: str):
 def test_a_smaller_budget_asks_for_more():
     levels = np.stack([rows(per_day=alarms_per_day(b))["thresholds"][0] for b in BUDGETS])
     assert (np.diff(levels, axis=0) <= 0).all()
-    assert (np.diff(levels[:, ALERT], axis=0) < 0).all()
+    higher, lower = levels[:-1, ALERT], levels[1:, ALERT]
+    assert (lower < higher)[lower > POLICY.floor[ALERT] + 1e-6].all()
 
 
 @given(per_day=st.floats(1e-5, 1e4), top=st.floats(0, 7), days=st.integers(0, 60))
