@@ -26,12 +26,12 @@ SLOW = 6
 
 
 class Said(NamedTuple):
-    """A post: second of event time since 1970, id, author, copy, probability that it is negative."""
+    """A post: second of event time since 1970, id, author, texts it copies, how likely it is negative."""
 
     at: float
     post: str
     author: str
-    copy: str | None
+    copies: tuple[str, ...]
     negative: float
 
 
@@ -64,7 +64,7 @@ class Oracle:
     hours: dict[int, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
     authors: list[tuple[int, str]] = field(default_factory=list)
     voices: dict[str, tuple[float, float]] = field(default_factory=dict)  # last heard, worst said
-    chains: dict[str, tuple[int, int]] = field(default_factory=dict)  # posts, those that counted
+    said: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # repeats included
     unusual: set[int] = field(default_factory=set)  # hours that teach nothing
     episode: Episode | None = None
     told: list[Told] = field(default_factory=list)
@@ -93,7 +93,8 @@ class Oracle:
     def run(self, said: Sequence[Said], begin: int, end: int) -> list[Told]:
         """Watch from a minute to before another."""
         self.correction = [self.policy.windows_apart] * 2
-        self.mean, self.deviation = list(self.policy.pool_mean), list(self.policy.pool_deviation)
+        self.mean = list(map(half, self.policy.pool_mean))
+        self.deviation = list(map(half, self.policy.pool_deviation))
         self.hour = begin // 60
         self.since = self.hour + 1
         waiting = defaultdict(list)
@@ -115,7 +116,7 @@ class Oracle:
     # -------------------------------------------------------------------------------- counting
 
     def _count(self, post: Said, minute: int) -> None:
-        names = [post.author] + ([f"={post.copy}"] if post.copy else [])
+        names = [post.author] + [f"={copy}" for copy in post.copies]
         voices = [self.voices.get(name, (-math.inf, 0.0)) for name in names]
         voices = [v if post.at - v[0] < 3600 else (-math.inf, 0.0) for v in voices]
         worst = max(worst for _, worst in voices)
@@ -123,10 +124,7 @@ class Oracle:
         grown = max(0.0, post.negative - worst)
         self.bins[minute // 5][0] += grown
         self.bins[minute // 5][1] += float(not heard)
-        posts, counted = (
-            self.chains.get(post.author, (0, 0)) if voices[0][0] > -math.inf else (0, 0)
-        )
-        self.chains[post.author] = (posts + 1, counted + (not heard))
+        self.said[minute // 5] += 1
         if voices[0][1] < 0.5 <= post.negative and worst < 0.5:
             self.authors.append((minute, post.author))
         for name, (_, said) in zip(names, voices, strict=True):
@@ -311,7 +309,8 @@ class Oracle:
         self.days = min(days + lived, policy.memory_days)
         for part in (1, 0.5, 0.25, 0.125, 0.0625, 0):  # how far the day is believed
             moved = [o + part * (n - o) for o, n in zip(old, new, strict=True)]
-            self.mean, self.deviation, self.busy = moved[:7], moved[7:14], moved[14]
+            self.mean, self.deviation = list(map(half, moved[:7])), list(map(half, moved[7:14]))
+            self.busy = moved[14]
             pairs = [
                 pair
                 for number in range(7)
@@ -406,14 +405,11 @@ class Oracle:
         """A staged wave needs twice as many people."""
         if level <= (-1 if self.episode is None else self.episode.level.rank):
             return level
-        hour = [name for name, (last, _) in self.voices.items() if last >= minute * 60 - 3600]
-        chains = [self.chains[name] for name in hour if name in self.chains]
-        posts, counted = (
-            (sum(numbers) for numbers in zip(*chains, strict=True)) if chains else (0, 0)
-        )
-        if not posts or 1 - counted / posts < self.policy.staged:
+        hour = range((minute - 1) // 5 - 11, (minute - 1) // 5 + 1)
+        said = sum(self.said[b] for b in hour)
+        counted, people = (sum(self.bins[b][at] for b in hour) for at in (1, 0))
+        if not said or 1 - counted / said < self.policy.staged:
             return level
-        people = sum(name in self.chains and self.voices[name][1] >= 0.5 for name in hour)
         enough = [rank for rank, need in enumerate(self.policy.authors) if people >= 2 * need]
         return min(level, max(enough, default=-1))
 

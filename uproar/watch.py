@@ -43,6 +43,7 @@ WATCH: Final = np.dtype(
         # What was heard: negative posts (sum of probabilities) and scored posts, each author once.
         ("bins_negative", "<f4", (BINS,)),
         ("bins_all", "<f4", (BINS,)),
+        ("bins_said", "<u2", (BINS,)),  # scored posts, repeats and copies included
         ("hour_negative", "<f4"),  # the running hour less the running five minutes, spikes cut
         ("hour_all", "<f4"),
         ("hours_negative", "<f2", (HOURS,)),  # in SCALE-ths; the place of the running hour is empty
@@ -59,8 +60,8 @@ WATCH: Final = np.dtype(
         ("slow", "<f4"),  # the slow sum: how long it has been a little too much
         # The budget: how strange the days of this subject are, and what was reached how often.
         ("top", "<f2", (STATISTICS,)),  # ln(1 + statistic), the greatest of today
-        ("mean", "<f4", (STATISTICS,)),  # of that, over the days
-        ("deviation", "<f4", (STATISTICS,)),
+        ("mean", "<f2", (STATISTICS,)),  # of that, over the days
+        ("deviation", "<f2", (STATISTICS,)),
         ("days", "u1"),  # so many of them
         ("busy", "<f4"),  # share of days on which anything was written, fading
         ("reached", "u1"),  # today, for the first time in an episode: bit of each Level.rank

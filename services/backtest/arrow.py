@@ -9,6 +9,7 @@ import numpy as np
 
 from uproar.detect.crowd import names_of
 from uproar.detect.heard import numbers
+from uproar.detector.columns import texts_named
 from uproar.errors import Malformed, Misconfigured
 from uproar.watch import Array
 
@@ -111,6 +112,19 @@ class Hashes(NamedTuple):
             None if not known else str(code) if texts is None else str(texts[code])
             for known, code in zip(there, codes, strict=True)
         ]
+
+    def pairs(self) -> Array:
+        """
+        Return the names of what posts say, as :attr:`uproar.detector.Columns.copy` has them.
+
+        Two where a dot stands between, as in :func:`uproar.post.fingerprint`.
+        """
+        found = np.stack([np.where(self.there, self.name, 0), np.zeros_like(self.name)], axis=1)
+        texts = [] if self.texts is None else [str(text) for text in self.texts]
+        if any("." in text for text in texts):
+            halves = np.append(texts_named(texts), np.zeros((1, 2), np.uint64), axis=0)
+            found = np.where(self.there[:, None], halves[self.code], np.uint64(0))
+        return found.astype(np.uint64)
 
 
 def hashes(column: Any | None, rows: int) -> Hashes:

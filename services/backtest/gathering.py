@@ -13,6 +13,7 @@ from uproar.assessment import Assessment, Scores
 from uproar.detect.crowd import names_of
 from uproar.detect.heard import UNSCORED, numbers
 from uproar.detector import Columns, Policy
+from uproar.detector.columns import texts_named
 from uproar.post import PostId
 from uproar.subject import Subject, SubjectId
 from uproar.watch import Array
@@ -160,7 +161,7 @@ class Gathering:
             at=np.array(self._at, np.float64),
             post=post,
             author=np.where(author == 0, post, author),
-            copy=_names(self._copy),
+            copy=_texts_named(self._copy),
             negative=np.array(self._negative, np.float64),
             positive=np.array(self._positive, np.float64),
             own=np.array(self._own, bool),
@@ -183,3 +184,12 @@ def _names(hashes: Sequence[str | int | None]) -> Array:
     if texts:
         names[texts] = names_of(hashes[place] for place in texts)  # type: ignore[misc]
     return names
+
+
+def _texts_named(hashes: Sequence[str | int | None]) -> Array:
+    """Number what texts say, one name or (with a dot between) two; uint64, (posts, 2)."""
+    found = texts_named([one if type(one) is str else None for one in hashes])
+    whole = [place for place, one in enumerate(hashes) if type(one) is int]
+    if whole:
+        found[whole, 0] = _names([hashes[place] for place in whole])
+    return found

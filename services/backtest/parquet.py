@@ -223,7 +223,7 @@ class _Batch:
             at=rows.at[row],
             post=name[row],
             author=np.where(rows.author.there, rows.author.name, name)[row],
-            copy=np.where(rows.copy.there, rows.copy.name, np.uint64(0))[row],
+            copy=rows.copy.pairs()[row],
             negative=np.nan_to_num(rows.scores["negative"], nan=UNSCORED)[row],
             positive=np.nan_to_num(rows.scores["positive"])[row],
             own=rows.own[row],

@@ -40,7 +40,9 @@ def talk(
         at=BEGIN.timestamp() + minute * 60 + seconds,
         post=rng.integers(1, 2**63, posts).astype(np.uint64),
         author=rng.integers(1, 500_000, posts).astype(np.uint64) << np.uint64(40),
-        copy=np.where(rng.random(posts) < 0.2, rng.integers(1, 50_000, posts), 0).astype(np.uint64),
+        copy=np.where(rng.random((posts, 1)) < 0.2, rng.integers(1, 50_000, (posts, 2)), 0).astype(
+            np.uint64
+        ),
         negative=rng.beta(0.4, 1.2, posts),
         positive=np.full(posts, 0.1),
         own=np.zeros(posts, bool),

@@ -39,6 +39,10 @@ class Wave(NamedTuple):
     authors: int
 
 
+TEXTS = (None, "a{0}", None, "a{0}.b{0}", "c{0}", None, "d{0}.b{0}", "e{0}.f{0}", None, "a{0}.f{0}")
+"""What the posts of a wave say: some are copies, some share one of two names with others."""
+
+
 def waves(hours: int) -> st.SearchStrategy[list[Wave]]:
     wave = st.builds(
         Wave,
@@ -63,7 +67,7 @@ def posts_of(drawn: Sequence[Wave], *, subject: str = "air-quillon") -> list[Ass
                     subject=SubjectId(subject),
                     created_at=BEGIN + at,
                     author=f"a{number}-{place * 7 % wave.authors}",
-                    fingerprint=f"c{number}-{place % 5}" if place % 3 == 0 else None,
+                    fingerprint=(text := TEXTS[place % len(TEXTS)]) and text.format(number),
                     scores=some_scores(wave.negative),
                 )
             )
@@ -99,7 +103,13 @@ def test_the_detector_says_what_the_oracle_says(drawn: list[Wave]):
     posts, days = posts_of(drawn), 7
     closed, _ = run(posts, BEGIN + timedelta(days=days))
     said = [
-        Said(p.created_at.timestamp(), p.post, p.author, p.fingerprint, p.scores.negative)
+        Said(
+            p.created_at.timestamp(),
+            p.post,
+            p.author,
+            tuple((p.fingerprint or "").split(".")) if p.fingerprint else (),
+            p.scores.negative,
+        )
         for p in posts
     ]
     begin = int(BEGIN.timestamp() // 60)

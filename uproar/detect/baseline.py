@@ -42,6 +42,7 @@ def advance(w: Rows, to: Array, policy: Policy) -> None:
     fresh = age < (to - w["bin"])[:, None]
     w.change("bins_negative")[fresh] = 0.0
     w.change("bins_all")[fresh] = 0.0
+    w.change("bins_said")[fresh] = 0
     hour, last = w["bin"] // BINS_AN_HOUR, to // BINS_AN_HOUR
     w["bin"] = to
     behind = np.flatnonzero(hour < last)

@@ -1,13 +1,11 @@
 """Coordination: whether a wave is a few voices repeating themselves. Not whether it is a wave."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from uproar.detect.policy import Policy
-from uproar.detect.voices import Voices
 
 STAGED: Final = "mostly repeats and copies: it looks staged, and too few people joined"
-_HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +16,11 @@ class Coordination:
     Attributes:
         repeated: Share of posts that repeat their author or copy a text, 0..1. None of them counts
             as a complaint; their share says how the wave is made.
-        people: Distinct authors of negative posts.
+        people: Expected number of those who wrote negative posts in words of their own.
     """
 
     repeated: float
-    people: int
+    people: float
 
     def allows(self, level: int, policy: Policy) -> int:
         """
@@ -37,10 +35,11 @@ class Coordination:
         return min(level, max(enough, default=-1))
 
 
-def coordination(voices: Voices, slot: int, minute: int) -> Coordination:
-    """Look at what is remembered of the hour before a minute."""
-    since = minute * 60.0 - _HOUR
-    return Coordination(voices.repeated(slot, since), len(voices.authors(slot, since)))
+def coordination(row: Any) -> Coordination:
+    """Look at the last hour of a row."""
+    said, counted = float(row["bins_said"].sum()), float(row["bins_all"].sum())
+    repeated = max(1 - counted / said, 0.0) if said > 0 else 0.0
+    return Coordination(repeated, float(row["bins_negative"].sum()))
 
 
 def repeats(posts: int, counted: float, policy: Policy) -> bool:

@@ -54,7 +54,8 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     budget.note(w, seen.statistic)
     above = seen.statistic >= w["thresholds"][:, WATCH, :]
     flooded = _flooded(w, seen, policy)
-    brisk, lasting = above[:, :DAY].any(axis=1) | flooded, above[:, DAY:].any(axis=1)
+    brisk = np.asarray(above[:, :DAY].any(axis=1) | flooded)
+    lasting = np.asarray(above[:, DAY:].any(axis=1))
     open_, muted = w["level"] > 0, _mute(w, brisk, lasting)
     rows = np.flatnonzero(brisk | lasting | exact)
     seen, flooded = seen.of(rows), flooded[rows]

@@ -13,14 +13,15 @@ UNSCORED: Final = -1.0
 @dataclass(frozen=True, slots=True)
 class Heard:
     """
-    Posts about subjects of a partition; arrays of shape (posts,).
+    Posts about subjects of a partition; arrays of shape (posts,) if nothing else is said.
 
     Attributes:
         at: float64, event time, seconds since 1970.
         post: uint64, name of the post's id.
         slot: int64, whom it is about.
         author: uint64, name of its author; of the post itself when it has none.
-        copy: uint64, name of what its text says; 0 when it is too short to compare.
+        copy: uint64, shape (posts, 2), names of what its text says: near copies share one of the two;
+            0 for none.
         negative: float64, probability; UNSCORED when the model could not say.
         positive: float64.
         counted: bool, it was counted before a crash: it only reminds of its author and its copies.
@@ -53,7 +54,8 @@ class Heard:
 def nothing() -> Heard:
     """Return no posts."""
     floats, names, no = np.zeros(0), np.zeros(0, np.uint64), np.zeros(0, bool)
-    return Heard(floats, names, np.zeros(0, np.int64), names, names, floats, floats, no, no)
+    texts, slots = np.zeros((0, 2), np.uint64), np.zeros(0, np.int64)
+    return Heard(floats, names, slots, names, texts, floats, floats, no, no)
 
 
 def together(parts: list[Heard]) -> Heard:

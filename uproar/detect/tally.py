@@ -20,6 +20,7 @@ class Tally:
     Attributes:
         slots: About whom, in order.
         posts: Posts, repeats of an author and copies included.
+        said: Scored posts, likewise.
         all: Scored posts, each author and each text once.
         negative: Sum of their probabilities to be negative, likewise.
         positive: Sum of their probabilities to be praise.
@@ -30,6 +31,7 @@ class Tally:
 
     slots: Array
     posts: Array
+    said: Array
     all: Array
     negative: Array
     positive: Array
@@ -53,6 +55,7 @@ class Tally:
         return Tally(
             slots,
             spread(self.posts),
+            spread(self.said),
             spread(self.all),
             spread(self.negative),
             spread(self.positive),
@@ -71,6 +74,7 @@ class Tally:
         return Tally(
             self.slots[stays],
             self.posts[stays],
+            self.said[stays],
             self.all[stays],
             self.negative[stays],
             self.positive[stays],
@@ -128,6 +132,7 @@ def count(posts: Heard, voices: Voices) -> Tally:
     return Tally(
         slots=slots,
         posts=np.bincount(place, ~posts.filled[fresh], minlength=wide).astype(np.int64),
+        said=np.bincount(where, minlength=wide).astype(np.int64),
         all=total(counts),
         negative=total(share.negative[new]),
         positive=total(heard.positive[new] * counts),
@@ -146,7 +151,7 @@ def add(w: Rows, number: int, brought: Tally) -> None:
         number: The minute.
         brought: For these rows.
     """
-    add_counts(w, number, brought.negative, brought.all)
+    add_counts(w, number, brought.negative, brought.all, brought.said)
     grows = w["level"] > 0
     if grows.any():
         w.change("posts")[...] += np.where(grows, brought.posts, 0).astype(np.uint32)
@@ -158,7 +163,7 @@ def add(w: Rows, number: int, brought: Tally) -> None:
     crowd.remember(w, places, names, number)
 
 
-def add_counts(w: Rows, number: int, negative: Array, posts: Array) -> None:
+def add_counts(w: Rows, number: int, negative: Array, posts: Array, said: Array) -> None:
     """Add counts of a minute to the rings; late ones to the hour that has taken their place."""
     rows, bin_ = np.arange(len(w)), number // BIN
     behind = w["bin"] - bin_
@@ -166,6 +171,8 @@ def add_counts(w: Rows, number: int, negative: Array, posts: Array) -> None:
     in_ring = behind < BINS
     for name, more in (("negative", negative), ("all", posts)):
         w.change(f"bins_{name}")[:, place] += np.where(in_ring, more, 0.0).astype(np.float32)
+    kept = w["bins_said"][:, place] + np.where(in_ring, said, 0)
+    w.change("bins_said")[:, place] = np.minimum(kept, np.iinfo(np.uint16).max)
     late = np.flatnonzero(behind > 0)
     if not len(late):
         return

@@ -1,7 +1,7 @@
 """Voices: who has spoken in the last hour, so that an author and a copy count once. Bounded memory."""
 
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ _NEVER: Final = -np.inf
 _KEPT: Final = 7200.0
 """Seconds a voice is kept: a late post may be an hour old, and look back another."""
 _PART: Final = 8
-_REMEMBERED: Final = ("last", "worst", "posts", "counted")
+_REMEMBERED: Final = ("last", "worst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,6 @@ class _Shelf:
     worst: Array  # how negative the worst of its posts was
     slot: Array
     author: Array  # 0 for a copy
-    posts: Array  # of an author, since it last was silent
-    counted: Array  # of them, those that counted
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -52,8 +50,7 @@ class _Shelf:
     @classmethod
     def empty(cls) -> Self:
         names, floats = np.zeros(0, np.uint64), np.zeros(0)
-        numbers = np.zeros(0, np.int64)
-        return cls(names, floats, floats, numbers, names, numbers, numbers)
+        return cls(names, floats, floats, np.zeros(0, np.int64), names)
 
     def find(self, keys: Array) -> tuple[Array, Array]:
         """Return where keys stand, and whether they do."""
@@ -80,19 +77,12 @@ class _Shelf:
         )
 
 
-class _By(NamedTuple):
-    """Places of the voices of posts; a post without a copy has its author's twice."""
-
-    author: Array
-    copy: Array
-
-
 class Voices:
     """
     The authors and copies of a partition's last hour.
 
     The posts of an author that follow each other within ``apart`` count as one post, as negative
-    as the worst of them; so do copies of a text, whoever wrote them. It is not stored: after a
+    as the worst of them; so do copies and near copies of a text, whoever wrote them. It is not stored: after a
     crash it fills again from the hour that is read again (the detector holds the commit back by
     that hour). Only an author who has not paused for longer than that hour may then count once
     more than without the crash.
@@ -115,21 +105,25 @@ class Voices:
 
     def share(self, posts: Heard) -> Share:
         """Take scored posts into account, in order of time."""
-        authors = key(posts.slot, posts.author)
-        copies = np.where(posts.copy != 0, key(posts.slot, posts.copy ^ _COPY), authors)
+        author = key(posts.slot, posts.author)
+        texts = [
+            np.where(name != 0, key(posts.slot, name ^ _COPY), author) for name in posts.copy.T
+        ]
         keys, place, often = np.unique(
-            np.concatenate([authors, copies]), return_inverse=True, return_counts=True
+            np.concatenate([author, *texts]), return_inverse=True, return_counts=True
         )
         count = len(posts)
-        mine, copied = place[:count], place[count:]
+        voices = place.reshape(
+            1 + len(texts), count
+        )  # of each post: its author's, and what it says
         memory = self._recall(keys)
-        alone = often[mine] == np.where(mine == copied, 2, 1)
-        alone &= (often[copied] == 1) | (mine == copied)
+        own = (voices[:, None] == voices[None]).sum(axis=1)
+        alone = (often[voices] == own).all(axis=0)
         share = Share(np.zeros(count), np.zeros(count, bool), np.zeros(count, bool))
         for some in self._groups(alone):
-            self._speak(posts, some, _By(mine, copied), memory, share)
-        memory.slot[copied], memory.slot[mine] = posts.slot, posts.slot
-        memory.author[mine] = posts.author
+            self._speak(posts, some, voices[:, some], memory, share)
+        memory.slot[voices] = posts.slot
+        memory.author[voices[0]] = posts.author
         self._keep(memory)
         return share
 
@@ -138,26 +132,21 @@ class Voices:
         rest = np.flatnonzero(~alone)
         return [np.flatnonzero(alone), *rest[:, None]]
 
-    def _speak(self, posts: Heard, some: Array, said_by: _By, memory: _Shelf, share: Share) -> None:
+    def _speak(
+        self, posts: Heard, some: Array, voices: Array, memory: _Shelf, share: Share
+    ) -> None:
         """Let posts speak that have no voice in common; the memory of their voices changes."""
         last, worst = memory.last, memory.worst
         at, negative = posts.at[some], posts.negative[some]
-        voices = said_by.author[some], said_by.copy[some]
-        new = [np.abs(at - last[voice]) >= self._apart for voice in voices]
-        said = [np.where(n, 0.0, worst[voice]) for n, voice in zip(new, voices, strict=True)]
-        for n, voice, before in zip(new, voices, said, strict=True):
-            late = n & (at <= last[voice])  # of long before the voice's newest
-            worst[voice] = np.where(late, worst[voice], np.maximum(before, negative))
-            last[voice] = np.where(late, last[voice], np.maximum(last[voice], at))
-        before = np.maximum(*said)
+        new = np.abs(at - last[voices]) >= self._apart
+        said = np.where(new, 0.0, worst[voices])
+        late = new & (at <= last[voices])  # of long before the voice's newest
+        worst[voices] = np.where(late, worst[voices], np.maximum(said, negative))
+        last[voices] = np.where(late, last[voices], np.maximum(last[voices], at))
+        before = said.max(axis=0)
         share.negative[some] = np.maximum(negative - before, 0.0)
-        share.counts[some] = new[0] & new[1]
-        again = ~new[0]
-        memory.posts[voices[0]] = memory.posts[voices[0]] * again + 1
-        memory.counted[voices[0]] = memory.counted[voices[0]] * again + share.counts[some]
-        share.crosses[some] = (
-            (said[0] < self._negative) & (negative >= self._negative) & (before < self._negative)
-        )
+        share.counts[some] = new.all(axis=0)
+        share.crosses[some] = (negative >= self._negative) & (before < self._negative)
 
     def _recall(self, keys: Array) -> _Shelf:
         """Return voices as they are remembered; new ones have never been heard."""
@@ -168,8 +157,6 @@ class Voices:
             np.zeros(count),
             np.zeros(count, np.int64),
             np.zeros(count, np.uint64),
-            np.zeros(count, np.int64),
-            np.zeros(count, np.int64),
         )
         for shelf in (self._large, self._small):
             at, there = shelf.find(keys)
@@ -190,18 +177,6 @@ class Voices:
         self._small = self._small.with_(now.only(new))
         if len(self._small) * _PART > len(self._large) + 1024:
             self._large, self._small = self._large.with_(self._small), _Shelf.empty()
-
-    def repeated(self, slot: int, since: float) -> float:
-        """
-        Tell which share of the posts about a subject were repeats of an author or copies of a text,
-        0..1, by those who wrote since a moment.
-        """
-        said = counted = 0
-        for shelf in (self._large, self._small):
-            mine = (shelf.slot == slot) & (shelf.author != 0) & (shelf.last >= since)
-            said += int(shelf.posts[mine].sum())
-            counted += int(shelf.counted[mine].sum())
-        return 1 - counted / said if said else 0.0
 
     def authors(self, slot: int, since: float) -> list[int]:
         """Return who wrote negative posts about a subject since a moment, as far as remembered."""

@@ -16,7 +16,7 @@ from uproar.watch import Array
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """
-    Assessments of a partition; arrays of shape (posts,).
+    Assessments of a partition; arrays of shape (posts,) if nothing else is said.
 
     Attributes:
         subjects: Whom they are about, each once.
@@ -24,7 +24,7 @@ class Columns:
         at: float64, event time, seconds since 1970.
         post: uint64, name of the post's id (:func:`uproar.detect.crowd.name_of`).
         author: uint64, name of its author's pseudonym; that of the post when it has none.
-        copy: uint64, name of its fingerprint; 0 when it has none.
+        copy: uint64, shape (posts, 2), the names in its fingerprint; 0 for none.
         negative, positive: float64, probabilities; ``negative`` below 0: it could not be scored.
         own: bool, written by the subject itself.
         backfill: bool, part of a backfill.
@@ -48,6 +48,16 @@ class Columns:
 _name = lru_cache(maxsize=1 << 16)(name_of)
 
 
+def texts_named(fingerprints: Sequence[str | None]) -> Array:
+    """Return the names in fingerprints (:func:`uproar.post.fingerprint`); uint64, (posts, 2)."""
+    found = np.zeros((len(fingerprints), 2), np.uint64)
+    for row, named in enumerate(fingerprints):
+        if named is not None:
+            first, _, second = named.partition(".")
+            found[row] = _name(first), _name(second) if second else 0
+    return found
+
+
 def columns_of(posts: Sequence[Assessment]) -> Columns:
     """Turn assessments into columns."""
     subjects = list(dict.fromkeys(post.subject for post in posts))
@@ -65,7 +75,7 @@ def columns_of(posts: Sequence[Assessment]) -> Columns:
         at=np.fromiter((p.created_at.timestamp() for p in posts), np.float64, count),
         post=np.fromiter(map(name_of, ids), np.uint64, count),
         author=names([p.author or p.post for p in posts]),
-        copy=names([p.fingerprint for p in posts]),
+        copy=texts_named([p.fingerprint for p in posts]),
         negative=np.fromiter(
             (UNSCORED if p.scores is None else p.scores.negative for p in posts), np.float64, count
         ),

@@ -114,7 +114,8 @@ class _Run:
         open_ = part["level"] > 0
         if minute is not None:
             negative = minute.negative[lanes]
-            add_counts(part, number, negative, minute.posts[lanes])
+            posts = minute.posts[lanes]
+            add_counts(part, number, negative, posts, posts)
             crowd.remember_strangers(part, np.minimum(minute.authors[lanes], AUTHORS), number)
             part.change("size")[...] += np.where(open_, negative, 0.0).astype(np.float32)
         decision = decide(part, number + 1, self._policy, exact=open_)

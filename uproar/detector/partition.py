@@ -410,9 +410,9 @@ class Detector:
     ) -> Backlash | None:
         """Move the episode of a row on, in place; return what is to be told of it."""
         before = episode.read(row)
-        made = Coordination(0.0, 0)
+        made = Coordination(0.0, 0.0)
         if found.level > (-1 if before is None else before.level.rank):
-            made = coordination(self._voices, slot, minute)
+            made = coordination(row)
             allowed = made.allows(found.level, self._policy)
             if allowed < found.level:
                 found = found.closed("coordination", STAGED, allowed)

@@ -119,6 +119,48 @@ def test_other_words_have_another_fingerprint():
     assert all(len(fingerprint(text)) == 16 for text in texts)
 
 
+LONG = (
+    "third time this month that Air Quillon loses my guitar and nobody at the desk will pay for it"
+)
+
+
+def names(text: str) -> set[str]:
+    return set(fingerprint(text).split("."))
+
+
+@pytest.mark.parametrize("at", range(len(LONG.split())))
+def test_whoever_adds_or_leaves_out_a_word_leaves_one_name_as_it_was(at: int):
+    words = LONG.split()
+    left_out = " ".join(words[:at] + words[at + 1 :])
+    more = " ".join([*words[:at], "zeppelin", *words[at:]])
+    assert names(left_out) & names(LONG)
+    assert names(more) & names(LONG)
+
+
+def test_of_those_who_replace_a_word_every_second_leaves_one_name_as_it_was():
+    words, caught = LONG.split(), []
+    for at in range(len(words)):
+        for other in ("zeppelin", "violin", "anyone", "again"):
+            changed = " ".join([*words[:at], other, *words[at + 1 :]])
+            caught.append(bool(names(changed) & names(LONG)))
+    assert 0.3 < sum(caught) / len(caught) < 0.7
+
+
+def test_people_who_say_the_same_in_their_own_words_have_no_name_in_common():
+    said = [
+        LONG,
+        "Air Quillon has lost my guitar for the third time and the desk refuses to pay anything",
+        "this month Air Quillon lost a guitar of mine, and at the desk they will not pay for it",
+    ]
+    found = [names(text) for text in said]
+    assert not any(one & other for one in found for other in found if one is not other)
+
+
+def test_a_half_that_is_too_small_is_no_proof():
+    little = "the bag is late again at the gate of Air Quillon"
+    assert not names(little) & names(f"{little} and cold")
+
+
 @pytest.mark.parametrize(
     "text", ["", "so bad", "@a @b @c so bad https://t.example/x 😡😡😡", "!!! ???"]
 )

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from uproar.detect import baseline
 from uproar.detect.coordination import Coordination, coordination, repeats
-from uproar.detect.crowd import name_of
-from uproar.detect.heard import Heard
 from uproar.detect.policy import ALERT, CRISIS, WATCH, Policy
-from uproar.detect.voices import Voices
+from uproar.detect.tally import add_counts
+from uproar.watch import Row, Table
 
 POLICY = Policy()
 MANY = 2 * POLICY.authors[CRISIS]
@@ -41,30 +41,29 @@ def test_more_people_are_never_allowed_less():
     assert allowed[0] == -1
 
 
-def heard(at: float, authors: list[str], negative: float) -> Heard:
-    count = len(authors)
-    return Heard(
-        at=np.full(count, at),
-        post=np.arange(count, dtype=np.uint64),
-        slot=np.full(count, 3, np.int64),
-        author=np.array(list(map(name_of, authors)), np.uint64),
-        copy=np.zeros(count, np.uint64),
-        negative=np.full(count, negative),
-        positive=np.zeros(count),
-        counted=np.zeros(count, bool),
-        filled=np.zeros(count, bool),
-    )
+def row_at(minute: int, table: Table) -> Row:
+    baseline.advance(table, np.array([minute // 5]), POLICY)
+    return Row(table, 0)
 
 
 def test_it_looks_at_the_last_hour():
-    voices = Voices(apart=3600.0, negative=0.5, most=1000)
-    voices.share(heard(60 * 60.0, ["old"] * 90, 0.75))
-    voices.share(heard(130 * 60.0, ["a", "a", "a", "b"], 0.75))
-    voices.share(heard(131 * 60.0, ["kind"], 0.0))
-    seen = coordination(voices, 3, 140)
-    assert seen.people == 2
-    assert seen.repeated == pytest.approx(2 / 5)
-    assert coordination(voices, 4, 140) == Coordination(0.0, 0)
+    table, begin = Table(1), 480_000 * 60
+    baseline.born(table, np.array([begin // 5]))
+    assert coordination(row_at(begin, table)) == Coordination(0.0, 0.0)
+    for minute, negative, counted, said in ((0, 1.0, 1, 90), (70, 1.5, 3, 5), (72, 0.0, 0, 5)):
+        row_at(begin + minute, table)
+        add_counts(table, begin + minute, *(np.array([n]) for n in (negative, counted, said)))
+    seen = coordination(row_at(begin + 80, table))
+    assert seen.people == 1.5
+    assert seen.repeated == pytest.approx(0.7)
+
+
+def test_a_count_that_does_not_fit_stays_at_its_greatest():
+    table, begin = Table(1), 480_000 * 60
+    baseline.born(table, np.array([begin // 5]))
+    for _ in range(2):
+        add_counts(table, begin, np.array([1.0]), np.array([70_000.0]), np.array([70_000]))
+    assert coordination(Row(table, 0)).repeated == 0.0
 
 
 def test_five_minutes_are_a_flood_when_many_posts_come_and_few_count():

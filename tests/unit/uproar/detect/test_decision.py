@@ -54,8 +54,8 @@ def wave(
     for minute in range(begin, begin + minutes):
         baseline.advance(table, np.array([minute // 5]), POLICY)
         negative = people / minutes
-        said = negative if posts is None else posts / minutes
-        add_counts(table, minute, np.array([negative]), np.array([said]))
+        said = np.array([negative if posts is None else posts / minutes])
+        add_counts(table, minute, np.array([negative]), said, said)
     crowd.remember_strangers(table, np.array([authors]), begin + minutes - 1)
     return begin + minutes
 

@@ -34,12 +34,8 @@ def hear(table: Table, minute: int, negative: float, posts: float | None = None)
     """Let a minute bring posts."""
     count = len(table)
     baseline.advance(table, np.full(count, minute // 5), POLICY)
-    add_counts(
-        table,
-        minute,
-        np.full(count, negative),
-        np.full(count, negative if posts is None else posts),
-    )
+    said = np.full(count, negative if posts is None else posts)
+    add_counts(table, minute, np.full(count, negative), said, said)
 
 
 def look(table: Table, minute: int, *, exact: bool = True) -> Scan:
@@ -161,7 +157,7 @@ def test_rows_are_looked_at_each_by_itself():
     both = lived(rows=2)
     for minute in range(NOW * 60, NOW * 60 + 30):
         baseline.advance(both, np.full(2, minute // 5), POLICY)
-        add_counts(both, minute, np.array([0.1, 3]), np.array([0.2, 3]))
+        add_counts(both, minute, np.array([0.1, 3]), np.array([0.2, 3]), np.array([0.2, 3]))
     seen = look(both, NOW * 60 + 30)
     assert seen.statistic[1, 1] > 3 > seen.statistic[0, 1]
     narrowed = seen.of(np.array([1]))

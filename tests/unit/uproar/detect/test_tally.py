@@ -30,12 +30,12 @@ def some_posts(count_: int = 1, **given: Any) -> Heard:
     }
     kinds = {"post": np.uint64, "author": np.uint64, "copy": np.uint64, "slot": np.int64}
     kinds |= {"counted": bool, "filled": bool}
-    return Heard(
-        **{
-            name: np.broadcast_to(np.asarray(value, kinds.get(name, float)), count_).copy()
-            for name, value in (defaults | given).items()
-        }
-    )
+    columns = {
+        name: np.broadcast_to(np.asarray(value, kinds.get(name, float)), count_).copy()
+        for name, value in (defaults | given).items()
+    }
+    copy = columns.pop("copy")
+    return Heard(**columns, copy=np.stack([copy, np.zeros_like(copy)], axis=1))
 
 
 def fresh_voices() -> Voices:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uproar.detect.crowd import name_of
 from uproar.detect.heard import Heard
 from uproar.detect.voices import Share, Voices
+from uproar.detector.columns import texts_named
 
 HOUR = 3600.0
 
@@ -45,7 +45,7 @@ def heard(said: Sequence[Said]) -> Heard:
         post=np.arange(len(said), dtype=np.uint64),
         slot=np.array([s.slot for s in said], np.int64),
         author=names([s.author for s in said]),
-        copy=names([s.text for s in said]),
+        copy=texts_named([s.text for s in said]),
         negative=np.array([s.negative for s in said], float),
         positive=np.zeros(len(said)),
         counted=np.zeros(len(said), bool),
@@ -125,6 +125,14 @@ def test_a_text_that_is_copied_all_the_time_counts_once():
     memory = voices()
     said = [one(memory, 0, 60.0 * n, f"a{n}", "text", 0.75) for n in range(300)]
     assert said == [One(0.75, True, True)] + [NOTHING] * 299
+
+
+def test_a_near_copy_is_no_second_voice_and_neither_is_its_near_copy():
+    memory = voices()
+    one(memory, 0, 1000, "a", "one.two", 0.75)
+    assert one(memory, 0, 1100, "b", "three.two", 0.75) == NOTHING
+    assert one(memory, 0, 1200, "c", "three.four", 0.75) == NOTHING
+    assert one(memory, 0, 1300, "d", "five.six", 0.75) == One(0.75, True, True)
 
 
 def test_somebody_else_with_other_words_is_a_second_voice():
@@ -289,49 +297,6 @@ def test_memory_is_bounded_when_all_speak_in_the_same_second():
         say(memory, *[Said(0, 1000.0, f"{number}-{n}", None, 0.75) for n in range(100)])
         memory.forget(1000.0)
     assert len(memory.authors(0, 0)) <= 2000 * 1.2 + 1200
-
-
-# ---------------------------------------------------------------------------------------- repeats
-
-
-def test_where_everybody_speaks_for_himself_nothing_is_repeated():
-    memory = voices()
-    assert memory.repeated(0, 0) == 0
-    say(memory, *[Said(0, 1000, f"a{n}", f"t{n}", 0.75) for n in range(9)])
-    assert memory.repeated(0, 0) == 0
-
-
-def test_repeats_of_an_author_and_copies_of_a_text_are_told_as_a_share():
-    memory = voices()
-    say(memory, *[Said(0, 1000 + n, "a", None, 0.75) for n in range(4)])
-    say(memory, *[Said(0, 1000 + n, f"b{n}", "text", 0.75) for n in range(4)])
-    assert memory.repeated(0, 0) == pytest.approx(6 / 8)
-    assert memory.repeated(1, 0) == 0
-
-
-def test_only_those_who_wrote_lately_are_asked():
-    memory = voices()
-    say(memory, *[Said(0, 1000 + n, "a", None, 0.75) for n in range(50)])
-    say(memory, Said(0, 3000, "b", None, 0.75), Said(0, 3001, "c", None, 0.25))
-    assert memory.repeated(0, 2000) == 0
-    assert memory.repeated(0, 0) > 0.9
-
-
-@given(said=posts_in_time, split=st.integers(0, 40))
-@settings(deadline=None)
-def test_the_share_that_is_repeated_does_not_hang_on_batches(said: list[Said], split: int):
-    whole, parts = voices(), voices()
-    told = say(whole, *said)
-    say(parts, *said[:split])
-    say(parts, *said[split:])
-    for slot in (0, 1):
-        mine = [share for post, share in zip(said, told, strict=True) if post.slot == slot]
-        assert parts.repeated(slot, 0) == pytest.approx(whole.repeated(slot, 0))
-        assert 0 <= whole.repeated(slot, 0) <= 1
-        if len({post.author for post in said if post.slot == slot}) == len(mine):
-            counted = sum(share.counts for share in mine)
-            expected = 1 - counted / len(mine) if mine else 0
-            assert whole.repeated(slot, 0) == pytest.approx(expected)
 
 
 # ---------------------------------------------------------------------------------------- subjects

@@ -35,7 +35,7 @@ def test_what_is_said_is_kept_as_numbers():
                 "p1",
                 created_at=BEGIN + timedelta(seconds=1.5),
                 author="somebody",
-                fingerprint="words",
+                fingerprint="words.more",
                 scores=some_scores(0.75, positive=0.125),
                 own=True,
             ),
@@ -46,7 +46,7 @@ def test_what_is_said_is_kept_as_numbers():
     assert columns.at.tolist() == [BEGIN.timestamp() + 1.5, BEGIN.timestamp()]
     assert columns.post.tolist() == [name_of("p1"), name_of("p2")]
     assert columns.author[0] == name_of("somebody")
-    assert columns.copy.tolist() == [name_of("words"), 0]
+    assert columns.copy.tolist() == [[name_of("words"), name_of("more")], [0, 0]]
     assert columns.negative.tolist() == [0.75, 0.25]
     assert columns.positive[0] == 0.125
     assert columns.own.tolist() == [True, False]
