@@ -132,8 +132,8 @@ class Policy:
     least_busy: float = 0.03
     memory_days: int = 42
     outlier: float = 2.0
-    windows_apart: float = -0.5
-    steer: float = 0.35
+    windows_apart: float = -0.2
+    steer: float = 0.45
     most_width: float = 0.25
     least_steer: float = -3.0
     most_steer: float = 5.0
