@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from services.alerter.notifiers.slack.blocks import Message, render, reply
 from services.alerter.notifiers.webhook import render as webhook
 from tests.build import a_backlash, a_moment, a_subject, a_why, some_evidence
 from tests.outbox import LINK, a_delivery
-from uproar.backlash import Event, Level
+from uproar.backlash import Backlash, Event, Level
 from uproar.incident import Act, Incident, Verb, advance
 from uproar.notice import Language, Notice, NoticeKind, notice
 
@@ -31,6 +32,10 @@ French (`language` of the receiver, or of the subject where the receiver has non
 written by `tests/contract/test_messages.py` from the code that sends them; after a change, run
 `python -m tests.contract.test_messages write`. The pictures are drawn from the same messages by
 `python -m tests.pictures`, which needs Chromium.
+
+A page that had to catch up, after an outage or because the classifier did not keep pace, says so at the
+end of its first line: *detected 42 min late*, *détecté avec 42 min de retard*. A replay of the past
+(older than 7 days) does not.
 
 The posts are quoted as they were written, cut to a line: no link in them is a link, no mention
 mentions anybody, and nothing is unfurled. In e-mail, PagerDuty and Alertmanager, whose readers make
@@ -119,7 +124,10 @@ def story(language: Language) -> list[tuple[NoticeKind, Notice]]:
     told = []
     for kind, step in steps:
         was = incident
-        incident, lines = advance(incident, step, now=a_moment(minutes=6))
+        heard = (
+            step.at + timedelta(minutes=1) if isinstance(step, Backlash) else a_moment(minutes=6)
+        )
+        incident, lines = advance(incident, step, now=heard)
         said = notice(
             incident,
             lines[0],

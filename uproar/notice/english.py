@@ -57,7 +57,7 @@ def title(facts: Facts) -> str:
             said = f"{_did(facts)}: {_lower(opening)}"
         case _:
             said = f"{opening}: {_window(facts)}"
-    return said
+    return said + (f"; detected {span(facts.late, day='d')} late" if facts.late else "")
 
 
 def headline(facts: Facts) -> str:

@@ -7,6 +7,12 @@ from typing import Final, NamedTuple, Protocol
 from uproar.incident import UPROAR, Happening, Incident, State, Transition
 from uproar.subject import Subject
 
+LATE: Final = timedelta(minutes=5)
+"""A minute is closed a minute after its end at most; what is heard so much later is told so."""
+
+PAST: Final = timedelta(days=7)
+"""What is older is a replay of the past: topics keep no post for longer."""
+
 MAX_NAME: Final = 60
 MAX_NOTE: Final = 300
 GROWING: Final = frozenset(
@@ -27,6 +33,7 @@ class Facts:
         incident: As it stands now.
         was: As it stood before this transition; None where it begins.
         at: When it happened: event time, or the wall clock for an act.
+        late: How long after that it was heard of, where detection had to catch up; None otherwise.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Facts:
     incident: Incident
     was: Incident | None
     at: datetime
+    late: timedelta | None = None
 
     @property
     def complaining(self) -> int:
@@ -145,7 +153,15 @@ def gather(
         incident=incident,
         was=was,
         at=(transition.happened_at or transition.at).astimezone(UTC),
+        late=_late(transition),
     )
+
+
+def _late(transition: Transition) -> timedelta | None:
+    if transition.happened_at is None or transition.happened not in GROWING:
+        return None
+    late = transition.at - transition.happened_at
+    return late if LATE <= late <= PAST else None
 
 
 def line(text: str, limit: int) -> str:

@@ -60,7 +60,8 @@ def title(facts: Facts) -> str:
             said = f"{_did(facts)}{_COLON} {_lower(opening)}"
         case _:
             said = f"{opening}{_COLON} {_window(facts)}"
-    return said
+    late = f"détecté avec {span(facts.late, day='j')} de retard" if facts.late else ""
+    return f"{said}{_NARROW}; {late}" if late else said
 
 
 def headline(facts: Facts) -> str:

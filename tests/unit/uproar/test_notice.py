@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.build import NOON, a_backlash, a_moment, a_subject, a_why, some_evidence
-from uproar.backlash import Event, Level
+from uproar.backlash import Backlash, Event, Level
 from uproar.incident import Act, Happening, Incident, State, Verb, advance
 from uproar.notice import MAX_QUOTE, MAX_QUOTES, Language, Notice, notice, quote, trial
 from uproar.notice.facts import line, span
@@ -16,12 +16,18 @@ LINK = "https://uproar.example/incidents/e_1"
 ACK = Act(verb=Verb.ACKNOWLEDGE, by="anna", note="calling legal")
 
 
-def said(*steps: object, language: Language = Language.EN, **subject: object) -> Notice:
-    """The notice of the last step of a story."""
+def said(
+    *steps: object,
+    language: Language = Language.EN,
+    after: timedelta = timedelta(minutes=1),
+    **subject: object,
+) -> Notice:
+    """The notice of the last step of a story; detection is heard of ``after`` what it saw."""
     incident: Incident | None = None
     for step in steps:
         was = incident
-        incident, lines = advance(incident, step, now=a_moment(minutes=25))
+        now = step.at + after if isinstance(step, Backlash) else a_moment(minutes=25)
+        incident, lines = advance(incident, step, now=now)
     assert incident
     whose = a_subject(**subject)
     return notice(incident, lines[-1], subject=whose, url=LINK, language=language, was=was)
@@ -73,6 +79,32 @@ def test_the_same_in_french():
     )
     assert told.standing == "Personne ne s’en charge encore."
     assert "Ne supprimez pas les critiques" in told.advice
+
+
+@pytest.mark.parametrize(
+    ("language", "late"),
+    [
+        (Language.EN, "; detected 42\u00a0min late"),
+        (Language.FR, "\u202f; détecté avec 42\u00a0min de retard"),
+    ],
+)
+def test_a_page_that_had_to_catch_up_says_how_late_it_is(language, late):
+    in_time = said(a_backlash(), language=language).title
+    assert (
+        said(a_backlash(), after=timedelta(minutes=42), language=language).title == in_time + late
+    )
+
+
+@pytest.mark.parametrize("after", [timedelta(minutes=4), timedelta(days=8), timedelta(days=4000)])
+def test_what_is_in_time_and_a_replay_of_the_past_say_nothing_of_it(after):
+    assert "late" not in said(a_backlash(), after=after).title
+
+
+def test_what_people_do_and_what_calms_down_is_never_late():
+    hours = timedelta(hours=3)
+    assert "late" not in said(a_backlash(), ACK, after=hours).title
+    ended = a_backlash(Event.ENDED, sequence=2, page=False, at=a_moment(minutes=30))
+    assert "late" not in said(a_backlash(), ended, after=hours).title
 
 
 @pytest.mark.parametrize(
