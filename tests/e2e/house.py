@@ -83,6 +83,10 @@ class House:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def child(self, name: str) -> int:
+        """Return the process id of a service."""
+        return self._children()[name]
+
     def _children(self) -> dict[str, int]:
         assert self._process is not None
         pid, found = self._process.pid, {}
