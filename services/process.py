@@ -47,6 +47,29 @@ class Exit(IntEnum):
 
 # ------------------------------------------------------------------------------------- settings
 
+MAX_SECRET_BYTES = 64 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+
+def read_text(path: Path, *, most: int) -> str:
+    """
+    Read a small file of a person's; one that never ends (a device) is not read to its end.
+
+    Raises:
+        Misconfigured: It cannot be read, holds more bytes than ``most``, or is not UTF-8.
+    """
+    try:
+        raw = bytearray()
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                raw += chunk
+                if len(raw) > most:
+                    raise Misconfigured(f"cannot read {path}: more than {most} bytes")
+        return raw.decode()
+    except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
+        raise Misconfigured(f"cannot read {path}: {error}") from error
+
 
 class _SecretFiles(PydanticBaseSettingsSource):
     """``UPROAR_X_FILE`` names a file whose content, less the last line break, is ``UPROAR_X``."""
@@ -56,9 +79,10 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if not isinstance(name, str) or not (path := os.environ.get(f"{name}_FILE")):
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise Misconfigured(f"{name}_FILE: cannot read {path}: {error}") from error
+            text = read_text(Path(path), most=MAX_SECRET_BYTES)
+        except Misconfigured as error:
+            raise Misconfigured(f"{name}_FILE: {error}") from error
+        return text.rstrip("\r\n"), name, False
 
     def __call__(self) -> dict[str, Any]:
         found = (self.get_field_value(f, n) for n, f in self.settings_cls.model_fields.items())
@@ -110,6 +134,28 @@ class Settings(BaseSettings):
             raise Misconfigured("\n".join(lines)) from error
 
 
+class _Yaml(yaml.SafeLoader):
+    """
+    YAML without its traps.
+
+    PyYAML's time grows with the square of the depth, and libyaml dies of it: 64 levels will do. A few
+    aliases of aliases are a billion values to whoever writes them out: there are none.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node, unless it stands too deep or is an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name) is not taken: write it out")
+        self.depth += 1
+        if self.depth > 64:
+            raise yaml.YAMLError("nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """
     Read a TOML, JSON or YAML file (told by its suffix; anything else is TOML).
@@ -118,15 +164,12 @@ def read_document(path: Path) -> dict[str, Any]:
         Misconfigured: The file cannot be read.
         Malformed: It is not of its format; the reason names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"cannot read {path}: {error}") from error
+    text = read_text(path, most=MAX_DOCUMENT_BYTES)
     try:
         if path.suffix == ".json":
             document = json.loads(text)
         elif path.suffix in {".yaml", ".yml"}:
-            document = yaml.safe_load(text)
+            document = yaml.load(text, Loader=_Yaml)  # noqa: S506 - it is a safe one
         else:
             document = tomllib.loads(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:

@@ -27,3 +27,24 @@ HOSTILE = {
     "the tokeniser's own words": "<s></s><unk><pad><mask>▁" * 300,
     "every language at once": "Привет 你好 مرحبا שלום नमस्ते γειά 안녕 สวัสดี " * 200,
 }
+
+DEEP = b"[" * 100_000
+
+RECORDS = {
+    "nothing": b"",
+    "no JSON": b"\x80\x81\x82 just bytes \xff",
+    "a schema registry's": b"\x00\x00\x00\x00\x07\x02post",
+    "cut off": b'{"schema":"post","version":1,"id":"push:1","te',
+    "nested": DEEP,
+    "nested objects": b'{"a":' * 50_000,
+    "a number": b"7",
+    "null": b"null",
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "a schema of somebody else": b'{"schema":"invoice","version":1}',
+    "a version to come": b'{"schema":"post","version":99}',
+    "types all wrong": b'{"schema":7,"version":"one"}',
+    "a megabyte": b'{"schema":"post","version":1,"text":"' + b"x" * 900_000 + b'"}',
+    "not a number": b'{"schema":"reading","version":1,"at":NaN}',
+}
+"""Values that no schema of a topic allows, by what is wrong with them."""

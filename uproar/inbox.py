@@ -100,7 +100,7 @@ def read_post(
         stream=stream,
         network=network,
         text=text,
-        created_at=_time(sent.created_at, now),
+        created_at=event_time(sent.created_at, now=now),
         received_at=now,
         author=pseudonym(author, network, key) if author else None,
         author_followers=_count("author_followers", sent.author_followers),
@@ -174,13 +174,6 @@ def _id(given: str) -> str:
     if name is None:
         raise Malformed("id: empty")
     return name
-
-
-def _time(written: datetime, now: datetime) -> datetime:
-    try:
-        return event_time(written, now=now)
-    except OverflowError as error:  # the last day of the year 9999, west of Greenwich
-        raise Malformed("created_at: out of range") from error
 
 
 _NETWORK = re.compile(r"[a-z0-9._-]{1,100}")

@@ -119,13 +119,16 @@ def event_time(written: datetime, *, now: datetime) -> datetime:
     Check and normalise the time of a post.
 
     Raises:
-        Malformed: No time zone, before 2000 (a missing clock: 1970), or more than 5 minutes ahead.
+        Malformed: No time zone, out of range, before 2000 (a missing clock: 1970), or more than 5 minutes ahead.
     """
     if written.tzinfo is None:
         raise Malformed(
             "created_at has no time zone: write RFC 3339, for example 2026-01-31T09:00:00Z"
         )
-    moment = written.astimezone(UTC)
+    try:
+        moment = written.astimezone(UTC)
+    except OverflowError as error:  # the last day of the year 9999, west of Greenwich
+        raise Malformed("created_at: out of range") from error
     if moment < OLDEST:
         raise Malformed(
             f"created_at {moment.isoformat()} is before 2000: the sender's clock is missing"

@@ -78,7 +78,7 @@ def read_routes(
 
 def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, Receiver]) -> Route:
     where = f"route {table.get('name', f'number {number}')!r}"
-    if unknown := sorted(set(table) - set(_KEYS)):
+    if unknown := sorted(str(key)[:50] for key in set(table) - set(_KEYS))[:10]:
         raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(_KEYS)}")
     name, level = table.get("name"), table.get("level", "alert")
     if not isinstance(name, str) or not name.strip():

@@ -128,9 +128,10 @@ def watch_list(document: Mapping[str, Any]) -> tuple[Subject, ...]:
 
 
 def _subject(table: Mapping[str, Any], number: int) -> Subject:
-    where = f"subject {table.get('id', f'number {number}')!r}"
+    given = table.get("id")
+    where = f"subject {given[:100] if isinstance(given, str) else f'number {number}'!r}"
     known = {f.name: f for f in fields(Subject)}
-    if unknown := sorted(set(table) - set(known)):
+    if unknown := sorted(str(key)[:50] for key in set(table) - set(known))[:10]:
         raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
     missing = [name for name, f in known.items() if f.default is MISSING and name not in table]
     if missing:
@@ -144,9 +145,9 @@ def _field(where: str, name: str, value: object) -> Any:
             raise Malformed(f"{where}: {name} must be a list of texts")
         return tuple(v for v in value if v.strip())
     if name == "kind":
-        if value not in {kind.value for kind in Kind}:
+        if not isinstance(value, str) or value not in {kind.value for kind in Kind}:
             raise Malformed(f"{where}: kind must be one of {', '.join(Kind)}")
-        return Kind(str(value))
+        return Kind(value)
     if value is not None and not isinstance(value, str):
         raise Malformed(f"{where}: {name} must be a text")
     return value

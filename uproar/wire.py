@@ -132,23 +132,25 @@ class Codec:
                     f"schema {head.schema!r} version {head.version}: this topic carries {known}"
                 )
             value = decoder.decode(raw)
-            _refuse_naive(value, "$")
+            _check_times(value, "$")
             return value
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
             raise Malformed(str(error)) from error
 
 
-def _refuse_naive(value: Any, place: str) -> None:
-    """Raise Malformed where a time has no zone: it could not be compared with the others."""
+def _check_times(value: Any, place: str) -> None:
+    """Raise Malformed where a time has no zone, or is none that can be told in UTC and moved."""
     kind: Any = type(value)
     for name, nested in _times(kind):
         found = getattr(value, name)
         if not nested:
             if found is not None and found.tzinfo is None:
                 raise Malformed(f"Expected a time zone - at `{place}.{name}`")
+            if found is not None and not 1 < found.year < 9999:
+                raise Malformed(f"Time out of range - at `{place}.{name}`")
         else:
             for item in found:
-                _refuse_naive(item, f"{place}.{name}[...]")
+                _check_times(item, f"{place}.{name}[...]")
 
 
 @cache

@@ -96,6 +96,8 @@ class Advancer:
         """
         now = self._clock()
         async with self._database.writing() as transaction:
+            if await incidents.heard(transaction, event):
+                return None
             event = replace(event, evidence=await deletions.redacted(transaction, event.evidence))
             subject = await _subject(transaction, event.subject)
             before = await incidents.home(transaction, event, kind=subject.kind)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -36,10 +36,19 @@ def main(*, model: str | None, batch: int) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.completed} posts"), TimeElapsedColumn())
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("classify")
-        for line in classify(sys.stdin.buffer, engine, batch=batch):
+        for line in classify(read_lines(sys.stdin.buffer), engine, batch=batch):
             out.write(line)
             progress.advance(task)
     out.flush()
+
+
+def read_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a stream; of one that is too long only its beginning, a byte too much."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        yield line
+        part = line
+        while part and not part.endswith(b"\n"):
+            part = stream.readline(MAX_LINE_BYTES)
 
 
 def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Iterator[bytes]:
@@ -71,7 +80,7 @@ def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Ite
 
 def _read(line: bytes) -> _Line | str:
     if len(line) > MAX_LINE_BYTES:
-        return f"{len(line)} bytes in a line: more than {MAX_LINE_BYTES}"
+        return f"more than {MAX_LINE_BYTES} bytes in a line"
     try:
         return _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

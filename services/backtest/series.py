@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from services.process import read_text
 from uproar.detect.volume import Strangeness, strangeness
-from uproar.errors import Malformed, Misconfigured
+from uproar.errors import Malformed
 from uproar.subject import alarms_per_day
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -54,18 +55,11 @@ def read(file: Path) -> Series:
     Read a CSV with the columns ``timestamp`` (ISO 8601) and ``value``.
 
     Raises:
-        Misconfigured: It cannot be read.
+        Misconfigured: It cannot be read, or not within 256 MB.
         Malformed: It is no such series; the reason names the line.
     """
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise Malformed(f"{file}: more than {MAX_BYTES} bytes")
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise Malformed(f"{file}: not UTF-8") from error
-    except OSError as error:
-        raise Misconfigured(f"cannot read {file}: {error}") from error
-    rows = csv.DictReader(lines)
+    text = read_text(file, most=MAX_BYTES).removeprefix("\ufeff")
+    rows = csv.DictReader(text.splitlines())
     if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
         raise Malformed(f"{file}: line 1: no column {' and '.join(missing)}")
     timestamps, moments, values = [], [], []

@@ -145,16 +145,9 @@ def _jsonl(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
             if len(line) > MAX_LINE_BYTES:
                 raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
             head = _HEAD.decode(mend_surrogates(raw))
-            recording.posts.append(Recorded(_time(head.created_at, now), head.id, raw))
+            recording.posts.append(Recorded(event_time(head.created_at, now=now), head.id, raw))
         except (Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
             recording.refuse(number, _why(error))
-
-
-def _time(created_at: datetime, now: datetime) -> datetime:
-    try:
-        return event_time(created_at, now=now)
-    except OverflowError as error:
-        raise Malformed("created_at: out of range") from error
 
 
 def _why(error: Exception) -> str:
@@ -183,7 +176,7 @@ def _csv(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
             if not row:
                 continue
             post = msgspec.convert(_cells(names, row), InputPost, strict=False)
-            time, raw = _time(post.created_at, now), msgspec.json.encode(post)
+            time, raw = event_time(post.created_at, now=now), msgspec.json.encode(post)
             if len(raw) > MAX_LINE_BYTES:
                 raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
             recording.posts.append(Recorded(time, post.id, raw))

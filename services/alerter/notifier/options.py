@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from services.alerter.settings import ReceiverTable
+from services.process import MAX_SECRET_BYTES, read_text
 from uproar.errors import Misconfigured
 from uproar.notice import Language
 
@@ -55,10 +56,9 @@ def _with_files(options: type[ReceiverOptions], table: ReceiverTable) -> Mapping
                 f"receiver {table.name!r}: give {field} or {field}{_FILE}, not both"
             )
         try:
-            given[field] = Path(str(path)).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            where = f"receiver {table.name!r}: {field}{_FILE}"
-            raise Misconfigured(f"{where}: cannot read {path}: {error}") from error
+            given[field] = read_text(Path(str(path)), most=MAX_SECRET_BYTES).strip()
+        except Misconfigured as error:
+            raise Misconfigured(f"receiver {table.name!r}: {field}{_FILE}: {error}") from error
     return given
 
 

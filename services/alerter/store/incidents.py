@@ -202,6 +202,13 @@ def span_of(duration: timedelta) -> int:
     return min(MAX_SPAN, max(0, minutes - 1).bit_length())
 
 
+async def heard(transaction: Transaction, event: Backlash) -> bool:
+    """Tell whether an event was taken before, whatever incident it named then."""
+    return (
+        await transaction.scalar(select(BACKLASH.c.id).where(BACKLASH.c.id == event.id)) is not None
+    )
+
+
 async def remember_event(
     transaction: Transaction,
     incident: IncidentId,

@@ -226,7 +226,7 @@ def _up_to(given: str | None, now: datetime) -> datetime | None:
     try:
         moment = msgspec.convert(given, datetime)
         return event_time(moment, now=now)
-    except (msgspec.ValidationError, Malformed, OverflowError) as error:
+    except (msgspec.ValidationError, Malformed) as error:
         detail = str(error).replace("created_at", "up_to") if isinstance(error, Malformed) else ""
         raise Refused(
             422, "Bad parameter", detail or f"up_to: {given[:100]!r} is no RFC 3339 time"

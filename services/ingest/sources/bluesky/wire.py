@@ -134,8 +134,8 @@ def _seen_at(said: _Payload, now: datetime) -> datetime:
         raise Malformed(f"payload.{'did' if said.time else 'time'}: missing")
     try:
         return event_time(said.time, now=now)
-    except (Malformed, OverflowError) as error:
-        raise Malformed(f"payload.time: {error}".replace("created_at ", "")) from error
+    except Malformed as error:
+        raise Malformed(f"payload.time: {error}") from error
 
 
 def _commit(said: _Payload, at: datetime) -> Heard:
