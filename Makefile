@@ -65,8 +65,11 @@ arch: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit tests/property tests/contract
 
-integration: $(VENV)/.dev ## real broker, model, database, HTTP
-	@$(PYTEST) -q -p no:randomly tests/integration
+BROKER ?= embedded
+DATABASE ?= sqlite
+integration: $(VENV)/.dev ## real broker, model, databases, HTTP; BROKER=kafka, kafka3 or kafka-tls: the same on Apache Kafka
+	@UPROAR_TEST_BROKER=$(BROKER) UPROAR_TEST_DATABASE=$(DATABASE) $(PYTEST) -q -p no:randomly tests/integration
+	@UPROAR_TEST_DATABASE=postgresql $(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit/services/alerter tests/contract
 
 e2e: $(VENV)/.dev ## one file per promise, on real processes
 	@$(PYTEST) -q -p no:randomly tests/e2e

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.broker import broker
+from tests.broker import Address, broker
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +17,10 @@ def _no_settings_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def bootstrap_servers() -> Iterator[str]:
+def address() -> Iterator[Address]:
     """A broker for the whole session (of each xdist worker): make topics or keys of your own."""
-    with broker() as servers:
-        yield servers
+    with broker() as its_address:
+        yield its_address
 
 
 @pytest.fixture(autouse=True)

@@ -33,16 +33,16 @@ async def strict() -> AsyncIterator[StandIns]:
 @pytest.mark.slow
 async def test_a_thousand_incidents_in_a_minute_are_each_named_within_a_minute(tmp_path: Path):
     """Figures are printed (`-s`); only the promise is asserted, not the speed of this machine."""
-    with broker() as servers:
+    with broker() as address:
         async with strict() as standins:
-            house = House(tmp_path, servers, standins)
+            house = House(tmp_path, address, standins)
             with running(house):
                 await house.begin()
                 asking = asyncio.create_task(_ask(house))
                 begun = datetime.now(UTC)
                 for first in range(0, NUMBER, 50):
                     events = [a_backlash(subject=f"s{n}") for n in range(first, first + 50)]
-                    await send(servers, BACKLASH, *events)
+                    await send(address, BACKLASH, *events)
 
                 async def all_sent() -> bool:
                     status = await house.ask("/v1/status")

@@ -2,72 +2,53 @@
 Kills: real processes, a real broker and real sockets, and SIGKILL in the middle of it.
 
 Two parts: an alerter that is killed while it delivers to stand-ins that fail, and the whole product
-of which one service after the other is killed while it reads a crisis.
+of which one process after the other is killed at random moments of a crisis that it reads.
 """
 
 import asyncio
-import json
 import signal
-import sqlite3
 import tempfile
-from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass, fields
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from threading import Thread
-from typing import Any
 
 from services.demo.standins import Fault, StandIns
-from services.demo.story import WATCH
-from tests.broker import broker
+from tests.broker import Address, Cluster, broker
 from tests.build import a_backlash
-from tests.chaos.verdict import REPEATED
-from tests.e2e import house as product
+from tests.chaos import trial
+from tests.chaos.real import Real, judged
+from tests.chaos.trial import Pace, Trial
 from tests.integration.test_alerter import House, send
 from uproar.topics import BACKLASH
 
-WHOLE = ("classifier", "alerter", "ingest")
-"""What is killed of the whole product, one after the other."""
+WHOLE = ("ingest", "classifier", "alerter", "broker")
+"""What is killed of the whole product: each of them in every crisis, in a random order."""
+SECONDS_A_KILL = 8.0
 _FAULTS = (Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.SERVER_ERROR, Fault.DROPPED, Fault.CUT)
-
-
-@dataclass(slots=True, kw_only=True)
-class Real:
-    """What became of the real processes; see :class:`tests.chaos.verdict.Verdict`."""
-
-    pages_lost: int = 0
-    pagerduty_duplicates: int = 0
-    slack_duplicates: int = 0
-    unlabelled: int = 0
-    posts_lost: int = 0
-
-    def add(self, other: "Real") -> None:
-        """Count both."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 def campaign(number: int, *, seed: int, kafka: bool) -> Real:
     """Kill so many processes and count what is missing or there twice."""
     total = Real()
-    kind = "kafka" if kafka else "embedded"
-    whole = min(len(WHOLE), number)
+    whole = number * len(WHOLE) // (len(WHOLE) + 1)  # the rest: an alerter that is delivering
     if number > whole:
-        with broker(kind) as servers, tempfile.TemporaryDirectory() as folder:
-            total.add(asyncio.run(_alerter(number - whole, Random(seed), servers, Path(folder))))
-    if whole:
-        with broker(kind) as servers, tempfile.TemporaryDirectory() as folder:
-            total.add(_product(WHOLE[:whole], seed, servers, Path(folder)))
+        kind = "kafka" if kafka else "embedded"
+        with broker(kind) as address, tempfile.TemporaryDirectory() as folder:
+            total.add(asyncio.run(_alerter(number - whole, Random(seed), address, Path(folder))))
+    for first in range(0, whole, len(WHOLE)):
+        victims = min(len(WHOLE), whole - first)
+        total.add(crisis(seed + first // len(WHOLE), victims=victims, kafka=kafka))
     return total
 
 
 # -------------------------------------------------------------- an alerter that is delivering
 
 
-async def _alerter(number: int, rng: Random, servers: str, folder: Path) -> Real:
+async def _alerter(number: int, rng: Random, address: Address, folder: Path) -> Real:
     async with StandIns() as standins:
-        home = House(folder, servers, standins)
+        home = House(folder, address, standins)
         await home.begin()
         incidents = []
         try:
@@ -77,7 +58,7 @@ async def _alerter(number: int, rng: Random, servers: str, folder: Path) -> Real
                 for _ in range(rng.randrange(3)):
                     path = rng.choice(("/slack", "/pagerduty", "/webhook"))
                     standins.trouble(rng.choice(_FAULTS), path=path)
-                await send(servers, BACKLASH, event)
+                await send(address, BACKLASH, event)
                 await asyncio.sleep(rng.random() * 0.5)
                 await asyncio.to_thread(home.end, signal.SIGKILL)
                 print(f"SIGKILL {n + 1}: the alerter", flush=True)
@@ -93,74 +74,81 @@ async def _alerter(number: int, rng: Random, servers: str, folder: Path) -> Real
         finally:
             if home._process and home._process.poll() is None:
                 await asyncio.to_thread(home.end, signal.SIGKILL)
-        return _judged(standins, incidents)
-
-
-def _judged(standins: StandIns, incidents: list[str]) -> Real:
-    real = Real()
-    slack = [m.body for m in standins.messages if m.service == "slack" and m.what == "post"]
-    keys = Counter(alert.key.split(":")[2] for alert in standins.pagerduty.alerts)
-    events = [m.body["data"]["id"] for m in standins.messages if m.service == "webhook"]
-    for incident in incidents:
-        posts = [body for body in slack if _incident(body) == incident]
-        real.pages_lost += [bool(posts), keys[incident] > 0, incident in events].count(False)
-        real.pagerduty_duplicates += max(0, keys[incident] - 1)
-        real.slack_duplicates += max(0, len(posts) - 1)
-        real.unlabelled += sum(REPEATED not in json.dumps(body) for body in posts[1:])
-    return real
-
-
-def _incident(body: dict[str, Any]) -> str | None:
-    found: str | None = body.get("metadata", {}).get("event_payload", {}).get("incident")
-    return found
+        return judged(standins, incidents)
 
 
 # ---------------------------------------------------------------------------- the whole product
 
 
-def _product(victims: tuple[str, ...], seed: int, servers: str, folder: Path) -> Real:
-    """Kill services in the middle of a replay, and compare with the back-test of the same file."""
-    posts = product.short_story(seed)
-    file = product.write(folder / "story.jsonl", posts)
-    expected = product.outcome(file)
-    wanted = {(event.id, event.page) for event in expected.backlash}
-    count = sum(reading.posts for reading in expected.readings if not reading.decision)
-    settings = {"UPROAR_WATCH": str(WATCH), "UPROAR_KAFKA_BOOTSTRAP_SERVERS": servers}
-    with product.house(folder, **settings) as home:
-        replay = Thread(target=_replay, args=(home, file))
-        replay.start()
-        scored = "uproar_classifier_posts_total"
-        for victim in victims:
-            home.wait("posts to be scored", lambda: home.metric("classifier", scored) > 0)
-            killed = home.kill_service(victim)
-            print(f"SIGKILL: {victim}", flush=True)
-            home.wait(
-                f"another {victim}",
-                lambda v=victim, k=killed: home._children().get(v) not in {None, k},
-            )
-        replay.join()
-        home.wait_until_judged(product.end_of(posts))
-        home.wait("all events to arrive", lambda: home.events() >= wanted)
-        told = home.events()
-        counted = _counted(folder / "data" / "alerter" / "uproar.db")
-    lost = sum(page for event, page in wanted if (event, page) not in told)
-    return Real(pages_lost=lost, posts_lost=max(0, count - counted))
+def crisis(seed: int, *, victims: int = len(WHOLE), kafka: bool = False) -> Real:
+    """
+    Let the product read a crisis, kill so many of its processes, and compare with the back-test.
+
+    Raises:
+        AssertionError: The incidents are not those of the back-test.
+    """
+    rng = Random(seed)
+    chosen = rng.sample(WHOLE, victims)
+    moments = sorted(rng.random() for _ in chosen)
+    print(f"seed {seed}: {', '.join(_plan(chosen, moments))}", flush=True)
+    with ExitStack() as stack:
+        cluster = Cluster() if kafka else None
+        if cluster is not None:
+            stack.callback(cluster.remove)
+            cluster.start()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        real = trial.run(
+            folder,
+            _killing(chosen, moments, rng, cluster),
+            seed=seed,
+            pace=Pace(SECONDS_A_KILL * victims),
+            address=cluster.address if cluster else None,
+        )
+    print(
+        f"seed {seed}: incidents as in the back-test; posts lost {real.posts_lost}, counted twice "
+        f"{real.posts_counted_twice}, pages lost {real.pages_lost}, PagerDuty duplicates "
+        f"{real.pagerduty_duplicates}"
+        + (f", records doubled {real.posts_doubled}" if kafka else ""),
+        flush=True,
+    )
+    return real
 
 
-def _replay(home: product.House, file: Path) -> None:
-    """Be a person whose replay fails: start it again, it goes on where it was."""
-    for _ in range(20):
-        try:
-            home.replay(file)
-        except AssertionError:
-            continue
-        return
+def _plan(victims: Sequence[str], moments: Sequence[float]) -> list[str]:
+    return [f"{v} at {m:.0%}" for v, m in zip(victims, moments, strict=True)]
 
 
-def _counted(path: Path) -> int:
-    """How many posts detection has counted, by its own readings."""
-    with closing(sqlite3.connect(path)) as connection:
-        (count,) = connection.execute(
-            "SELECT sum(posts) FROM readings WHERE NOT decision"
-        ).fetchone()
-        return int(count or 0)
+def _killing(
+    victims: Sequence[str], moments: Sequence[float], rng: Random, cluster: Cluster | None
+) -> Callable[[Trial], None]:
+    def kill_them(under: Trial) -> None:
+        for victim, moment in zip(victims, moments, strict=True):
+            under.pace.wait_until(moment)
+            time.sleep(rng.random())  # not only where a batch has just been acknowledged
+            began = time.monotonic()
+            if victim != "broker":
+                _kill_a_service(under, victim)
+            elif cluster is not None:
+                cluster.kill()
+                time.sleep(rng.uniform(0.5, 5.0))
+                cluster.restart()
+            else:
+                _kill_the_embedded_broker(under)
+            under.seconds_until_well()
+            took = time.monotonic() - began
+            print(f"SIGKILL: {victim}, all well after {took:.1f} s", flush=True)
+
+    return kill_them
+
+
+def _kill_a_service(under: Trial, victim: str) -> None:
+    home = under.home
+    killed = home.wait(f"{victim} to be there", lambda: home.kill_if_there(victim))
+    home.wait(f"another {victim}", lambda: home.process_of(victim) not in {None, killed})
+
+
+def _kill_the_embedded_broker(under: Trial) -> None:
+    home = under.home
+    before = home.output.count("ready again")
+    home.wait("the broker to be there", lambda: home.kill_if_there("broker"))
+    home.wait("the next life", lambda: home.output.count("ready again") > before)

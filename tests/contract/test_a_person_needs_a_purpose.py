@@ -8,7 +8,7 @@ import pytest
 from services.alerter.settings import read
 from services.cli import run
 from services.init import main as init
-from tests.databases import migrated, sqlite_url
+from tests.databases import migrated, new_url
 from uproar.errors import Malformed, Misconfigured
 from uproar.subject import Kind, Subject, watch_list
 from uproar.topics import SUBJECTS
@@ -68,7 +68,7 @@ async def test_over_http(tmp_path: Path):
     from services.alerter.access import Access, Role
     from tests.surfaces import now, surfaces
 
-    async with migrated(sqlite_url(tmp_path)) as database, surfaces(database) as there:
+    async with migrated(new_url(tmp_path)) as database, surfaces(database) as there:
         _, key = await Access(database, now).create_key("root", Role.ADMIN)
         bearer = {"Authorization": f"Bearer {key}"}
         made = await there.api.post("/v1/subjects", json=PERSON, headers=bearer)

@@ -26,7 +26,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from services.process import Health
 from tests.build import NOON, a_backlash, a_reading, a_subject, a_why, some_evidence
-from tests.databases import migrated, sqlite_url
+from tests.databases import migrated, new_url
 from uproar.backlash import EpisodeId
 from uproar.subject import SubjectId
 
@@ -49,7 +49,7 @@ class House:
     """The application over a database with one subject that limited keys see, and one that not."""
 
     def __init__(self, directory: Path) -> None:
-        self.url = sqlite_url(directory)
+        self.url = new_url(directory)
         self.loop = asyncio.new_event_loop()
         self.keys: dict[str, str] = {}
         self.loop.run_until_complete(self._begin())

@@ -20,6 +20,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from services.classifier.snapshot import read
+from tests.broker import Address
 
 PATIENCE = 90.0  # seconds: a limit for the hopeless, not an expectation
 
@@ -35,26 +36,26 @@ def eventually(look, what, seconds=PATIENCE):
 class Topics:
     """Topics of one test, its records in and out."""
 
-    def __init__(self, servers: str, partitions: int = 4, name: str | None = None) -> None:
-        self.servers, self.partitions = servers, partitions
+    def __init__(self, address: Address, partitions: int = 4, name: str | None = None) -> None:
+        self.address, self.partitions = address, partitions
         self.name = name or f"w-{uuid.uuid4().hex[:8]}"
         self.source, self.out, self.dead = (f"{self.name}-{x}" for x in ("in", "out", "dead"))
         self.changelog = f"{self.name}-rows-changelog"
-        self.admin = KafkaAdminClient(bootstrap_servers=servers)
+        self.admin = KafkaAdminClient(**address.kafka_python)
         wanted = {
-            self.source: {"num_partitions": partitions, "replication_factor": 1},
-            self.out: {"num_partitions": 1, "replication_factor": 1},
-            self.dead: {"num_partitions": 1, "replication_factor": 1},
+            self.source: {"num_partitions": partitions, "replication_factor": address.replication},
+            self.out: {"num_partitions": 1, "replication_factor": address.replication},
+            self.dead: {"num_partitions": 1, "replication_factor": address.replication},
             self.changelog: {
                 "num_partitions": partitions,
-                "replication_factor": 1,
+                "replication_factor": address.replication,
                 "configs": {"cleanup.policy": "compact"},
             },
         }
         if name is None:
             self.admin.create_topics(wanted, timeout_ms=20_000)
             self.admin.wait_for_topics(list(wanted))
-        self.producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5)
+        self.producer = KafkaProducer(**address.kafka_python, linger_ms=5)
         self._readers: dict[str, KafkaConsumer] = {}
         self.seen: dict[str, list] = defaultdict(list)
         self.sent: Counter[int] = Counter()
@@ -76,7 +77,7 @@ class Topics:
     def read(self, topic: str) -> list:
         """All records of a topic of one partition so far."""
         if topic not in self._readers:
-            reader = KafkaConsumer(bootstrap_servers=self.servers, group_id=None)
+            reader = KafkaConsumer(**self.address.kafka_python, group_id=None)
             reader.assign([TopicPartition(topic, 0)])
             reader.seek_to_beginning()
             self._readers[topic] = reader
@@ -134,7 +135,7 @@ class Worker:
                     "tests.integration.worker_process",
                     json.dumps(known | spec),
                 ],
-                env=os.environ | {"UPROAR_KAFKA_BOOTSTRAP_SERVERS": topics.servers},
+                env=os.environ | topics.address.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -180,8 +181,8 @@ class WorkerSuite:
         return lambda: {p: at for p, at in done().items() if at} == dict(topics.sent)
 
     @pytest.fixture
-    def topics(self, bootstrap_servers: str) -> Iterator[Topics]:
-        topics = Topics(bootstrap_servers)
+    def topics(self, address: Address) -> Iterator[Topics]:
+        topics = Topics(address)
         yield topics
         topics.close()
 

@@ -24,6 +24,7 @@ from services.classifier.score import Scorer
 from services.demo.story import WATCH, story
 from services.process import read_document
 from tests.broker import free_port
+from tests.databases import ENGINE, new_url, sqlite_url
 from uproar.backlash import Backlash
 from uproar.subject import watch_list
 
@@ -42,6 +43,9 @@ class House:
         self.env = {name: value for name, value in os.environ.items() if "UPROAR" not in name}
         self.env |= {f"UPROAR_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         self.env |= {"UPROAR_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1"} | settings
+        self.database_url = sqlite_url(folder / "data" / "alerter")
+        if ENGINE != "sqlite":
+            self.database_url = self.env["UPROAR_DATABASE_URL"] = new_url(folder)
         self._output = folder / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._key = ""
@@ -83,9 +87,13 @@ class House:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def child(self, name: str) -> int:
-        """Return the process id of a service."""
-        return self._children()[name]
+    def kill_if_there(self, name: str) -> int | None:
+        """Do the same, unless it is just being started again."""
+        return self.kill_service(name) if self.process_of(name) else None
+
+    def process_of(self, name: str) -> int | None:
+        """Return the process id of a service, or of the embedded broker; None while there is none."""
+        return self._children().get(name)
 
     def _children(self) -> dict[str, int]:
         assert self._process is not None
@@ -148,8 +156,7 @@ class House:
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask the alerter, as an admin."""
         if not self._key:
-            database = f"sqlite+aiosqlite:///{self.folder / 'data' / 'alerter' / 'uproar.db'}"
-            self._key = access.create(database, "admin", "test")
+            self._key = access.create(self.database_url, "admin", "test")
         bearer = {"Authorization": f"Bearer {self._key}"}
         return httpx.request(
             method, self.url("alerter", path), headers=bearer, timeout=60, **options

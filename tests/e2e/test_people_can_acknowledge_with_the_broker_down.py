@@ -5,7 +5,7 @@ from pathlib import Path
 from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
-from tests.broker import Embedded
+from tests.broker import a_broker
 from tests.e2e.house import House, end_of, house, short_story, write
 from tests.e2e.standins import standins
 
@@ -18,10 +18,10 @@ def test_an_acknowledgement_reaches_slack_with_the_broker_down(tmp_path: Path) -
 def _acknowledged(tmp_path: Path, standins: StandIns) -> None:
     config = tmp_path / "uproar.toml"
     config.write_text(WATCH.read_text("utf-8") + toml(standins), "utf-8")
-    broker = Embedded()
-    broker.start()
+    broker = a_broker()
     try:
-        with house(tmp_path, UPROAR_KAFKA_BOOTSTRAP_SERVERS=broker.servers) as home:
+        broker.start()
+        with house(tmp_path, **broker.address.environment) as home:
             posts = short_story(seed=7)
             home.replay(write(tmp_path / "story.jsonl", posts))
             home.wait_until_judged(end_of(posts))
@@ -39,7 +39,7 @@ def _acknowledged(tmp_path: Path, standins: StandIns) -> None:
             assert resolved.status_code == 200, resolved.text
             home.wait("Slack to hear of it", lambda: _slack(standins, "reply", "test closed it"))
     finally:
-        broker.kill()
+        broker.remove()
 
 
 def _acknowledge(home: House, incident: str) -> None:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from services.broker import KafkaSettings, ensure_topics
-from tests.broker import free_port
+from services.broker import ensure_topics
+from tests.broker import Address, free_port
 from tests.build import a_subject
 from tests.shared import ROOT
 from uproar.post import Post
@@ -33,10 +33,10 @@ def only(kind, values):
 class House:
     """A broker with its topics and a watch list, and an ingest process that may be killed."""
 
-    def __init__(self, servers: str, folder: Path) -> None:
-        self.servers, self.folder, self.port = servers, folder, free_port()
-        self._kafka = KafkaProducer(bootstrap_servers=servers.split(","))
-        ensure_topics(KafkaSettings(UPROAR_KAFKA_BOOTSTRAP_SERVERS=servers))
+    def __init__(self, address: Address, folder: Path) -> None:
+        self.address, self.folder, self.port = address, folder, free_port()
+        self._kafka = KafkaProducer(**address.kafka_python)
+        ensure_topics(address.settings())
         self.watch("acme", name="Acme", own_accounts=("acmehelp",))
         self.watch("zenith", name="Zenith")
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,8 +57,8 @@ class House:
     def start(self, *, ready: bool = True, **environment: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "services.ingest"], cwd=ROOT,
-            env=os.environ | {
-                "UPROAR_KAFKA_BOOTSTRAP_SERVERS": self.servers, "UPROAR_INGEST_TOKEN": TOKEN,
+            env=os.environ | self.address.environment | {
+                "UPROAR_INGEST_TOKEN": TOKEN,
                 "UPROAR_INGEST_PORT": str(self.port), "UPROAR_DATA_DIR": str(self.folder),
             } | environment,
             stdout=(self.folder / "log").open("ab"),
@@ -115,7 +115,7 @@ class House:
     def read(self, enough, *, topic=POSTS, seconds: float = 60) -> list[tuple[object, Record]]:
         """Read a topic from its beginning until ``enough(values)``, and half a second more."""
         consumer = KafkaConsumer(
-            bootstrap_servers=self.servers.split(","), group_id=None, auto_offset_reset="earliest"
+            **self.address.kafka_python, group_id=None, auto_offset_reset="earliest"
         )
         found: list[tuple[object, Record]] = []
         count = PARTITIONS if topic is POSTS else 1

@@ -17,7 +17,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from tests.broker import free_port
 from tests.build import a_backlash
-from tests.databases import sqlite_url
+from tests.databases import new_url
 from uproar.backlash import EpisodeId
 
 
@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         self.port = free_port()
-        self.database_url = sqlite_url(directory)
+        self.database_url = new_url(directory)
         self.log = directory / "log"
         environment = os.environ | {
             "UPROAR_DATABASE_URL": self.database_url,

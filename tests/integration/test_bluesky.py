@@ -30,8 +30,8 @@ def house(network, tmp_path):
     (tmp_path / "uproar.toml").write_text(
         f'[[source]]\ntype = "bluesky"\nurl = "{network.options["url"]}"\n'
     )
-    with broker() as servers:
-        made = House(servers, tmp_path)
+    with broker() as address:
+        made = House(address, tmp_path)
         yield made
         made.close()
 

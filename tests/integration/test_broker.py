@@ -5,15 +5,23 @@ import asyncio
 import pytest
 from kafka import KafkaProducer
 
-from services.broker import Follower, KafkaSettings, ensure_topics, partition_count, topic_specs
+from services.broker import (
+    Follower,
+    KafkaSettings,
+    ensure_topics,
+    kafka_python,
+    partition_count,
+    topic_specs,
+)
 from uproar.errors import Misconfigured, Unavailable
 from uproar.topics import ALL
 from uproar.wire import Record
 
 
 @pytest.fixture
-def settings(bootstrap_servers, monkeypatch):
-    monkeypatch.setenv("UPROAR_KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+def settings(address, monkeypatch):
+    for name, value in address.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("UPROAR_KAFKA_PARTITIONS", raising=False)
     settings = KafkaSettings.load()
     ensure_topics(settings)
@@ -47,7 +55,7 @@ def test_a_certificate_that_cannot_be_read_is_misconfigured(monkeypatch, tmp_pat
 
 
 async def test_a_topic_is_read_whole_and_then_on(settings):
-    producer = KafkaProducer(bootstrap_servers=settings.servers)
+    producer = KafkaProducer(**kafka_python(settings))
     topic, seen = "uproar.deletions.v1", list[Record]()
     sent = [f"before {n}".encode() for n in range(3)]
     for value in sent:

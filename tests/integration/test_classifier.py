@@ -22,7 +22,7 @@ from services.broker import KafkaSettings, ensure_topics
 from services.classifier import engine
 from services.classifier.score import Scorer, assess, text_of
 from services.classifier.snapshot import read
-from tests.broker import Embedded, broker, free_port
+from tests.broker import FORGETS, Address, a_broker, broker, free_port
 from tests.build import a_moment, a_post, a_source_state, a_subject, a_watermark
 from tests.contract.worker_suite import PATIENCE, eventually
 from uproar.backlash import Backlash, Event
@@ -31,7 +31,6 @@ from uproar.post import Post
 from uproar.topics import ASSESSMENTS, BACKLASH, POSTS, SOURCES, SUBJECTS
 from uproar.watermark import State
 
-EMBEDDED = os.environ.get("UPROAR_TEST_BROKER", "embedded") == "embedded"
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BRANDS = ("air-quillon", "mill-and-moor", "tarn-phones")
 CALM, BURST = 24 * 60, 16  # minutes
@@ -87,30 +86,33 @@ def what_the_detector_says() -> dict[str, list[Backlash]]:
 class House:
     """A broker, a classifier process on it, and both ends of the pipe."""
 
-    def __init__(self, servers: str, partitions: int, folder: Path) -> None:
+    def __init__(self, address: Address, partitions: int, folder: Path) -> None:
         self.partitions, self.log = partitions, folder / "log"
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self._env = os.environ | {
-            "UPROAR_KAFKA_BOOTSTRAP_SERVERS": servers,
-            "UPROAR_KAFKA_PARTITIONS": str(partitions),
-            "UPROAR_KAFKA_EPOCH": "one",
-            "UPROAR_DATA_DIR": str(folder),
-            "UPROAR_CLASSIFIER_PORT": str(self.port),
-            "UPROAR_CLASSIFIER_SNAPSHOT": str(EMBEDDED),
-            "UPROAR_CLASSIFIER_SNAPSHOT_SECONDS": "1",
-            "UPROAR_CLASSIFIER_BATCH": "64",
-            "OMP_NUM_THREADS": "1",
-        }
-        self._servers = servers
+        self._env = (
+            os.environ
+            | address.environment
+            | {
+                "UPROAR_KAFKA_PARTITIONS": str(partitions),
+                "UPROAR_KAFKA_EPOCH": "one",
+                "UPROAR_DATA_DIR": str(folder),
+                "UPROAR_CLASSIFIER_PORT": str(self.port),
+                "UPROAR_CLASSIFIER_SNAPSHOT": str(FORGETS),
+                "UPROAR_CLASSIFIER_SNAPSHOT_SECONDS": "1",
+                "UPROAR_CLASSIFIER_BATCH": "64",
+                "OMP_NUM_THREADS": "1",
+            }
+        )
+        self._address = address
 
     def open(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._env.items():
                 patch.setenv(name, value)
             ensure_topics(KafkaSettings.load())
-        self._producer = KafkaProducer(bootstrap_servers=self._servers, linger_ms=5)
-        self._out = KafkaConsumer(bootstrap_servers=self._servers, group_id=None)
+        self._producer = KafkaProducer(**self._address.kafka_python, linger_ms=5)
+        self._out = KafkaConsumer(**self._address.kafka_python, group_id=None)
         watched = [TopicPartition(BACKLASH.name, 0)]
         watched += [TopicPartition(ASSESSMENTS.name, n) for n in range(self.partitions)]
         self._out.assign(watched)
@@ -227,8 +229,8 @@ def without_evidence(events: dict[str, list[Backlash]]) -> dict[str, list[tuple]
 def open_house(tmp_path) -> Iterator:
     with contextlib.ExitStack() as stack:
 
-        def start(partitions: int, servers: str | None = None) -> House:
-            house = House(servers or stack.enter_context(broker()), partitions, tmp_path)
+        def start(partitions: int, address: Address | None = None) -> House:
+            house = House(address or stack.enter_context(broker()), partitions, tmp_path)
             stack.callback(house.close)
             return house
 
@@ -271,7 +273,7 @@ def test_killed_in_the_middle_it_loses_no_post_and_opens_no_second_episode(open_
     assert len({event.incident for events in house.said().values() for event in events}) == 1
 
 
-@pytest.mark.skipif(not EMBEDDED, reason="Apache Kafka keeps what it has over a restart")
+@pytest.mark.skipif(not FORGETS, reason="Apache Kafka keeps what it has over a restart")
 def test_with_a_new_empty_broker_it_goes_on_from_its_snapshot(open_house, tmp_path):
     posts, expected = the_story(), what_the_detector_says()
     first_angry = next(
@@ -298,10 +300,10 @@ def test_with_a_new_empty_broker_it_goes_on_from_its_snapshot(open_house, tmp_pa
 
 def test_it_says_what_is_missing_while_the_broker_is_away_and_ends_when_told(open_house):
     with contextlib.ExitStack() as stack:
-        away = Embedded()
+        away = a_broker()
+        stack.callback(away.remove)
         away.start()
-        stack.callback(away.kill)
-        house = open_house(4, away.servers)
+        house = open_house(4, away.address)
         house.open()
         house.start()
         away.kill()
@@ -313,14 +315,14 @@ def test_it_says_what_is_missing_while_the_broker_is_away_and_ends_when_told(ope
 
 
 def test_without_a_broker_it_cannot_start(open_house):
-    house = open_house(4, f"127.0.0.1:{free_port()}")
+    house = open_house(4, Address(f"127.0.0.1:{free_port()}"))
     house.launch()
     assert house.wait() == 69
     assert "no Kafka at 127.0.0.1" in house.log.read_text()
 
 
 def test_with_wrong_settings_it_says_which(open_house):
-    house = open_house(4, "127.0.0.1:9")
+    house = open_house(4, Address("127.0.0.1:9"))
     house.launch(UPROAR_CLASSIFIER_AGENTS="guess", UPROAR_CLASSIFIER_BATCH="0")
     assert house.wait() == 78
     said = house.log.read_text()

@@ -1,7 +1,7 @@
 """Deliver, store and notifiers together against stand-ins that fail: nothing lost, nothing doubled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ from services.alerter.store.outbox import SqlOutbox
 from services.demo.standins import Fault, StandIns
 from services.demo.standins.pagerduty import AlertState
 from tests.build import a_backlash, a_subject
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.databases import ENGINES, drop, migrated, new_url
 from tests.outbox import LINK, MemoryOutbox, a_delivery, a_notice
 from uproar.incident import Act, Incident, Verb, advance
 from uproar.notice import NoticeKind, notice
@@ -111,27 +111,19 @@ def in_sql(database: Database) -> Store:
     return Store(SqlOutbox(database), put, rows)
 
 
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
 @pytest.fixture
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield in_memory()
         return
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path)
-    else:
-        url = await asyncio.to_thread(new_postgres_url, request.getfixturevalue("socket"))
+    url = new_url(tmp_path, request.param)
     async with migrated(url) as database:
         yield in_sql(database)
+    drop(url)
 
 
-EVERY = pytest.mark.parametrize("store", ["memory", "sqlite", "postgres"], indirect=True)
-DURABLE = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
+EVERY = pytest.mark.parametrize("store", ["memory", *ENGINES], indirect=True)
+DURABLE = pytest.mark.parametrize("store", ENGINES, indirect=True)
 
 
 class Unpaced:

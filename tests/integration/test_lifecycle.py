@@ -1,9 +1,7 @@
 """What people do to incidents, on both databases: merge, split, snooze, silence, and search."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.silences import Silence
 from tests.build import NOON, a_backlash, a_deletion, a_subject, some_evidence
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
 from uproar.backlash import Backlash, EpisodeId, Event, Level, episode_id
 from uproar.incident import Act, IllegalTransition, Incident, IncidentId, State, Verb
 from uproar.post import PostId
@@ -24,21 +21,6 @@ from uproar.subject import Kind, SubjectId
 
 ROUTES = [Route(name="default", receivers=(Receiver(name=ReceiverName("room")),))]
 ADA = Act(verb=Verb.NOTE, by="Ada", via="api 192.0.2.1")
-
-
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = sqlite_url(tmp_path)
-    if request.param == "postgresql":
-        url = await asyncio.to_thread(new_postgres_url, request.getfixturevalue("socket"))
-    async with migrated(url) as opened:
-        yield opened
 
 
 class Room:

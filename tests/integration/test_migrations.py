@@ -1,11 +1,8 @@
 """From every earlier schema to this one, with rows in the tables, on both databases."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
-import pytest
 from sqlalchemy import text
 
 from services.alerter.advance import Advancer
@@ -15,7 +12,6 @@ from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.migrate import drift, migrate
 from tests.build import NOON, a_backlash, a_moment, a_why
-from tests.databases import new_postgres_url, postgres, sqlite_url
 from uproar.backlash import Event, Level
 from uproar.incident import Act, IncidentId, State, Verb
 
@@ -47,19 +43,6 @@ OF_0001 = (
     """,
     "INSERT INTO keys (id, name, role, digest, created_at) VALUES ('k', 'Ada', 'viewer', 'd', '{noon}')",
 )
-
-
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    return new_postgres_url(request.getfixturevalue("socket"))
 
 
 async def filled(database: Database) -> IncidentId:

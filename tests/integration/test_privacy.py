@@ -1,9 +1,7 @@
 """Privacy on SQLite and PostgreSQL: an author is found under every key, and erased everywhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,7 +18,6 @@ from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import expire, prune
 from services.alerter.store.tables import AUDIT, DELIVERIES, EVIDENCE, TRANSITIONS
 from tests.build import NOON, a_backlash, a_deletion, a_moment, some_evidence
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
 from uproar.backlash import EpisodeId, Event
 from uproar.incident import Act, IncidentId, Verb
 from uproar.post import PostId, pseudonym
@@ -29,21 +26,6 @@ from uproar.routing import Receiver, ReceiverName, Route
 OLD, NEW = b"the old key", b"the new key"
 TEXT = "they broke my cello and laughed"
 PLACES = (("e_1", "mastodon:1", OLD), ("e_2", "mastodon:2", NEW), ("e_3", "push:3", NEW))
-
-
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = sqlite_url(tmp_path)
-    if request.param == "postgres":
-        url = await asyncio.to_thread(new_postgres_url, request.getfixturevalue("socket"))
-    async with migrated(url) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ BAG = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 
 @pytest.fixture
 def house(tmp_path):
-    with broker() as servers:
-        made = House(servers, tmp_path)
+    with broker() as address:
+        made = House(address, tmp_path)
         yield made
         made.close()
 
@@ -179,7 +179,7 @@ def test_it_does_not_start_on_what_a_person_must_mend_and_says_so(house, environ
 
 def test_it_does_not_start_on_a_taken_port(house, tmp_path):
     house.start()
-    other = House(house.servers, tmp_path / "other")
+    other = House(house.address, tmp_path / "other")
     other.folder.mkdir()
     other.port = house.port
     other.start(ready=False)

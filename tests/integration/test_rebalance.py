@@ -4,22 +4,21 @@ Workers come and go in the middle of a stream: nothing is lost, and what is doub
 On Apache Kafka with a table; on the embedded broker, which cannot restore one, without.
 """
 
-import os
 import threading
 import time
 from collections import Counter, defaultdict
 
 import pytest
 
+from tests.broker import FORGETS
 from tests.contract.worker_suite import Topics, Worker, eventually
 
-EMBEDDED = os.environ.get("UPROAR_TEST_BROKER", "embedded") == "embedded"
-TABLE = None if EMBEDDED else "rows"
+TABLE = None if FORGETS else "rows"
 
 
 @pytest.fixture
-def topics(bootstrap_servers):
-    topics = Topics(bootstrap_servers)
+def topics(address):
+    topics = Topics(address)
     yield topics
     topics.close()
 

@@ -1,7 +1,6 @@
 """The store on PostgreSQL, and on SQLite where the two could differ."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from services.alerter.store.migrate import drift, migrate
 from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import prune
 from tests.build import NOON, a_backlash, a_deletion, a_moment, a_reading, a_subject, some_evidence
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.databases import drop, migrated, new_url
 from uproar.backlash import Event, episode_id
 from uproar.incident import Act, IncidentId, State, Verb
 from uproar.post import PostId
@@ -30,25 +29,6 @@ from uproar.wire import Record
 
 ROOM = ReceiverName("war-room")
 ROUTES = [Route(name="default", receivers=(Receiver(name=ROOM),))]
-
-
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    return new_postgres_url(request.getfixturevalue("socket"))
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with migrated(url) as opened:
-        yield opened
 
 
 def an_advancer(database: Database) -> Advancer:
@@ -284,18 +264,15 @@ async def test_a_backlog_is_counted_on_both(database: Database):
     assert (backlog.pending, backlog.oldest) == (1, NOON)
 
 
-@pytest.fixture
-def postgres_url(socket: str) -> str:
-    return new_postgres_url(socket)
-
-
-async def test_connections_that_the_server_cut_cost_nobody_an_error(postgres_url: str):
+async def test_connections_that_the_server_cut_cost_nobody_an_error(tmp_path: Path):
+    url = new_url(tmp_path, "postgresql")
     cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    killer = Database(make_url(postgres_url).set(database="postgres").render_as_string())
-    async with migrated(postgres_url) as database:
+    killer = Database(make_url(url).set(database="postgres").render_as_string())
+    async with migrated(url) as database:
         for _ in range(3):
             async with database.reading() as transaction:
                 assert await transaction.scalar(text("SELECT 1")) == 1
             async with killer.reading() as transaction:
                 await transaction.execute(cut, {"name": database.url.database})
     await killer.close()
+    drop(url)

@@ -1,7 +1,7 @@
 """One truth on every surface: who acknowledges in Slack is on it in PagerDuty, REST and console."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from services.alerter.store import answers
+from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from services.alerter.tend import Tender
 from services.demo.standins import Fault, pagerduty_webhooks, slack_clicks
 from services.demo.standins.pagerduty import AlertState
 from tests.build import a_backlash, a_moment
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.databases import migrated, new_url
 from tests.surfaces import (
     INSTALLATION,
     Surfaces,
@@ -32,25 +33,15 @@ from uproar.routing import ReceiverName
 SURFACES = ("slack", "pagerduty", "rest", "console")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def there(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Surfaces]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path)
-    else:
-        url = await asyncio.to_thread(new_postgres_url, request.getfixturevalue("server"))
-    async with migrated(url) as database, surfaces(database) as running:
+@pytest.fixture
+async def there(database: Database) -> AsyncIterator[Surfaces]:
+    async with surfaces(database) as running:
         yield running
 
 
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[Surfaces]:
-    async with migrated(sqlite_url(tmp_path)) as database, surfaces(database) as running:
+    async with migrated(new_url(tmp_path)) as database, surfaces(database) as running:
         yield running
 
 
@@ -150,7 +141,7 @@ async def test_a_receiver_acts_only_on_incidents_that_it_was_told_of(small):
 
 
 async def test_through_the_socket_nobody_needs_to_reach_us(tmp_path):
-    async with migrated(sqlite_url(tmp_path)) as database, surfaces(database, socket=True) as there:
+    async with migrated(new_url(tmp_path)) as database, surfaces(database, socket=True) as there:
         clicks = there.standins.slack.clicks
         await there.page("e_1")
         assert await there.press("e_1", "acknowledge")

@@ -95,6 +95,8 @@ class _Door:
             response = refused.answer()
         except ClientDisconnect:
             response = Response(status_code=400)  # nobody reads it
+        except asyncio.CancelledError:  # uvicorn does that to what is open at the end of its grace
+            response = Refused(503, "Unavailable", "ingest stops; send the posts again").answer()
         finally:
             self._inside -= 1
         seconds = asyncio.get_running_loop().time() - start

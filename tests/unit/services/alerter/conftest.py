@@ -1,7 +1,6 @@
 """What the alerter's unit tests may ask for."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from services.alerter.callbacks import Callbacks
 from services.alerter.store.database import Database
 from services.process import Health
 from tests.build import NOON
-from tests.databases import migrated, sqlite_url
+from tests.databases import copy_of, drop, migrated, new_url
 from uproar.backlash import Level
 from uproar.routing import Receiver, ReceiverName, Route
 
@@ -43,24 +42,25 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, to be copied: a migration for each test would take longer than the test."""
-    directory = tmp_path_factory.mktemp("empty")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated database, to be copied."""
+    url = new_url(tmp_path_factory.mktemp("empty"))
 
     async def make() -> None:
-        async with migrated(sqlite_url(directory)):
+        async with migrated(url):
             pass
 
     asyncio.run(make())
-    return directory / "uproar.db"
+    return url
 
 
 @pytest.fixture
-async def database(tmp_path: Path, empty: Path) -> AsyncIterator[Database]:
-    shutil.copy(empty, tmp_path)
-    opened = Database(sqlite_url(tmp_path))
+async def database(tmp_path: Path, empty: str) -> AsyncIterator[Database]:
+    url = copy_of(empty, tmp_path)
+    opened = Database(url)
     yield opened
     await opened.close()
+    drop(url)
 
 
 SLACK = Receiver(name=ReceiverName("war-room"))

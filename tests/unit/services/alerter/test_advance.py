@@ -54,7 +54,12 @@ async def test_the_same_event_from_two_readers_at_once_opens_one_incident(
         *(advancer.hear(a_backlash(), Arrival()) for _ in range(8)), return_exceptions=True
     )
 
-    assert len([one for one in heard if one is not None]) == 1
+    too_late = [
+        one for one in heard if isinstance(one, Unavailable)
+    ]  # PostgreSQL: to be read again
+    assert len([one for one in heard if one is not None]) - len(too_late) == 1
+    assert len(too_late) == 0 or not database.is_sqlite
+    assert await advancer.hear(a_backlash(), Arrival()) is None
     assert await stands(database) == (State.OPEN, 1)
     assert len(await told(database)) == 2
 

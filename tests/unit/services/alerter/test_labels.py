@@ -1,17 +1,13 @@
 import asyncio
 import json
-from pathlib import Path
 
 from services.alerter import labels
 from services.alerter.store.incidents import Arrival
 from tests.build import NOON, a_backlash
-from tests.databases import sqlite_url
 from uproar.incident import Act, Verb
 
 
-async def test_verdicts_and_work_become_labels_and_the_rest_does_not(
-    advancer, database, tmp_path: Path
-):
+async def test_verdicts_and_work_become_labels_and_the_rest_does_not(advancer, database):
     judged, worked, left = [
         (await advancer.hear(a_backlash(subject=subject), Arrival())).id for subject in "abc"
     ]
@@ -21,7 +17,8 @@ async def test_verdicts_and_work_become_labels_and_the_rest_does_not(
     await advancer.act(worked, Act(verb=Verb.ACKNOWLEDGE, by="Bo"))
     lines: list[str] = []
 
-    count = await asyncio.to_thread(labels.write, sqlite_url(tmp_path), lines.append)
+    url = database.url.render_as_string(hide_password=False)
+    count = await asyncio.to_thread(labels.write, url, lines.append)
 
     found = {label["incident"]: label for label in map(json.loads, lines)}
     assert count == len(lines) == 2

@@ -21,12 +21,14 @@ class FakeBroker:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.down = False
+        self.asked = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
 
     async def send(self, records: Sequence[Record]) -> None:
         if not records:
             return
+        self.asked.set()
         if self.down:
             raise Unavailable("the broker is down")
         await self.open.wait()

@@ -71,6 +71,16 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 # ------------------------------------------------------------------------------------ the answer
 
 
+async def test_who_waits_for_the_broker_when_ingest_stops_is_told_to_come_again(house):
+    house.broker.open.clear()
+    waiting = asyncio.create_task(house.post(as_bytes(a_post())))
+    await house.broker.asked.wait()
+    waiting.cancel()  # as uvicorn does to the requests that are open at the end of its grace
+    answer = await waiting
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    house.broker.open.set()
+
+
 async def test_an_object_an_array_and_lines_are_taken_alike(house):
     lines = as_bytes(a_post("4")) + b"\n\n" + as_bytes(a_post("5")) + b"\r\n"
     for body, headers, count in [
