@@ -14,7 +14,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 ENCODER := hatch_build.py services/classifier/engine/native/encoder.c
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
-.PHONY: help demo up test check lint types arch unit integration e2e chaos bench deploy-check install format clean
+.PHONY: help demo up test check lint types arch unit integration e2e chaos replays bench deploy-check install format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,9 @@ chaos: $(VENV)/.dev ## try to lose a page: SCHEDULES= on a virtual clock, KILLS=
 	@$(PYTEST) -q -p no:randomly tests/chaos
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos.campaign --schedules $(SCHEDULES) --kills $(KILLS) --seed $(SEED) \
 	  $(if $(filter 1,$(KAFKA)),--kafka)
+
+replays: $(VENV)/.dev ## every recorded stream of ../shared through the product, held against the back-test; goes on where it was
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.replays.campaign $(REPLAYS)
 
 bench: $(VENV)/.dev ## ratios measured in one run, and pictures of them in build/bench
 	@$(PYTEST) -q -s -p no:randomly tests/bench

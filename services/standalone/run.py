@@ -103,7 +103,7 @@ class Standalone:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
-            await self._stop()
+            await self._stop(at_once=not stop.is_set())
 
     async def _prepare(self, servers: str) -> None:
         """Make the topics, as soon as the broker answers; then wait for all to be ready."""
@@ -138,10 +138,15 @@ class Standalone:
                 " everything starts again with a new one"
             )
 
-    async def _stop(self) -> None:
-        for name in reversed(SERVICES):
-            if (child := self._children.pop(name, None)) is not None:
-                await child.stop(GRACE_SECONDS)
+    async def _stop(self, *, at_once: bool) -> None:
+        """End the services in order; at once where the broker is gone, and each waits only for it."""
+        found = [self._children.pop(name, None) for name in reversed(SERVICES)]
+        children = [child for child in found if child is not None]
+        if at_once:
+            await asyncio.gather(*(child.stop(GRACE_SECONDS) for child in children))
+            return
+        for child in children:
+            await child.stop(GRACE_SECONDS)
 
     # ---------------------------------------------------------------------------- one service
 

@@ -37,8 +37,8 @@ T = TypeVar("T")
 class House:
     """One installation: its folder, its environment, and the process that runs it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, patience: float = PATIENCE, **settings: str) -> None:
+        self.folder, self.patience = folder, patience
         self.ports = {name: free_port() for name in ("ingest", "classifier", "alerter")}
         self.env = {name: value for name, value in os.environ.items() if "UPROAR" not in name}
         self.env |= {f"UPROAR_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
@@ -116,7 +116,7 @@ class House:
 
     def wait(self, what: str, look: Callable[[], T]) -> T:
         """Look until there is something; gives up where the house has fallen."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self.patience
         while time.monotonic() < until:
             if self._process is None or self._process.poll() is not None:
                 break
@@ -148,7 +148,12 @@ class House:
         """`uproar replay`."""
         command = [*UPROAR, "replay", str(file), *options]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=PATIENCE
+            command,
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=self.patience,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -195,9 +200,9 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, **settings: str) -> Iterator[House]:
+def house(folder: Path, *, patience: float = PATIENCE, **settings: str) -> Iterator[House]:
     """Run a house; whatever happens, nothing of it is left running."""
-    built = House(folder, **settings)
+    built = House(folder, patience=patience, **settings)
     try:
         built.start()
         yield built

@@ -1,19 +1,24 @@
 """From every earlier schema to this one, with rows in the tables, on both databases."""
 
 import asyncio
+from pathlib import Path
 
 import msgspec
+import pytest
 from sqlalchemy import text
 
+from services.alerter.access import Access, Role
 from services.alerter.advance import Advancer
-from services.alerter.store import history, incidents
+from services.alerter.store import history, incidents, readings
 from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.migrate import drift, migrate
-from tests.build import NOON, a_backlash, a_moment, a_why
+from services.alerter.store.migrations import versions
+from tests.build import NOON, a_backlash, a_moment, a_reading, a_why, some_evidence
 from uproar.backlash import Event, Level
 from uproar.incident import Act, IncidentId, State, Verb
+from uproar.routing import Receiver, ReceiverName, Route
 
 OF_0001 = (
     """
@@ -107,4 +112,51 @@ async def test_a_way_back_to_0001_keeps_its_rows(url: str):
     assert await drift(database) == []
     async with database.writing() as transaction:
         assert (await incidents.locked(transaction, incident)).posts == 60
+    await database.close()
+
+
+OLDER = sorted(p.name[1:5] for p in Path(versions.__path__[0]).glob("v[0-9]*.py"))[:-1]
+KEPT = ("incidents", "transitions", "evidence", "deliveries", "backlash", "readings", "keys")
+
+
+async def counted(database: Database) -> dict[str, int]:
+    async with database.reading() as transaction:
+        return {
+            name: await transaction.scalar(text(f"SELECT count(*) FROM {name}")) for name in KEPT
+        }
+
+
+@pytest.mark.parametrize("older", OLDER)
+async def test_what_this_version_wrote_outlives_a_way_down_and_up_again(url: str, older: str):
+    database = Database(url)
+    await migrate(database)
+    room = Advancer(
+        database,
+        routes=[Route(name="default", receivers=(Receiver(name=ReceiverName("war-room")),))],
+        console_url="",
+        clock=lambda: a_moment(minutes=5),
+        written=asyncio.Event(),
+    )
+    told = a_backlash(evidence=(some_evidence("push:1", text="Où est ma valise?"),))
+    incident = (await room.hear(told, Arrival())).id
+    for act in (Act(verb=Verb.ACKNOWLEDGE, by="Ada"), Act(verb=Verb.NOTE, by="Bo", note="calling")):
+        await room.act(incident, act)
+    await Access(database, lambda: NOON).create_key("Ada", Role.VIEWER)
+    async with database.writing() as transaction:
+        await readings.add(transaction, [a_reading()], now=NOON)
+    before = await counted(database)
+    assert min(before.values()) > 0
+
+    await migrate(database, older)
+    assert await counted(database) == before
+    await migrate(database)
+
+    assert await drift(database) == []
+    assert await counted(database) == before
+    async with database.reading() as transaction:
+        (found,) = await history.incidents(transaction, Filter(text="valise"), limit=9)
+    assert found["id"] == incident
+    assert await room.hear(told, Arrival()) is None
+    grew = a_backlash(Event.GREW, sequence=5, level=Level.CRISIS)
+    assert (await room.hear(grew, Arrival())).state is State.ACKNOWLEDGED
     await database.close()
