@@ -134,7 +134,7 @@ def _killing(
                 cluster.restart()
             else:
                 _kill_the_embedded_broker(under)
-            under.seconds_until_well()
+            under.wait_until_well()
             took = time.monotonic() - began
             print(f"SIGKILL: {victim}, all well after {took:.1f} s", flush=True)
 

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +54,7 @@ class Pace:
     def __init__(self, seconds: float, slow_from: float = 0.0) -> None:
         self._seconds, self._slow_from = seconds, slow_from
         self._posts, self._sent = 1, 0
+        self.reached: datetime | None = None
         self._moved = threading.Condition()
         self._hurried = threading.Event()
         self._over = False
@@ -64,7 +64,7 @@ class Pace:
 
     def moved(self, posts: int, reached: datetime | None) -> None:
         with self._moved:
-            news, self._sent = posts - self._sent, posts
+            news, self._sent, self.reached = posts - self._sent, posts, reached
             self._moved.notify_all()
         if posts >= self._slow_from * self._posts:  # its loop has nothing else to do
             self._hurried.wait(max(0, news) * self._seconds / self._posts)
@@ -102,12 +102,10 @@ class Trial:
     pace: Pace
     seed: int
 
-    def seconds_until_well(self) -> float:
-        """Wait until all services are ready and lack nothing; returns how long it took."""
-        began = time.monotonic()
+    def wait_until_well(self) -> None:
+        """Wait until all services are ready and lack nothing."""
         for service in self.home.ports:
             self.home.wait(f"{service} to be well", lambda s=service: self._well(s))
-        return time.monotonic() - began
 
     def _well(self, service: str) -> bool:
         answer = httpx.get(self.home.url(service, "/ready"), timeout=5)
@@ -118,11 +116,13 @@ class Trial:
         name = "uproar_classifier_event_time_timestamp_seconds"
         return self.home.metric("classifier", name)
 
-    def seconds_until_it_goes_on(self, since: float) -> float:
-        """Wait until detection is further than it was; returns how long it took."""
-        began = time.monotonic()
+    def acknowledged(self) -> float:
+        """Return up to when ingest has taken the posts: beyond it detection needs later ones."""
+        return self.pace.reached.timestamp() if self.pace.reached else 0.0
+
+    def wait_until_it_goes_on(self, since: float) -> None:
+        """Wait until detection is further than a moment."""
         self.home.wait("detection to go on", lambda: self.event_time() > since)
-        return time.monotonic() - began
 
     @contextmanager
     def second_classifier(self) -> Iterator[subprocess.Popen[bytes]]:

@@ -39,6 +39,7 @@ class House:
 
     def __init__(self, folder: Path, *, patience: float = PATIENCE, **settings: str) -> None:
         self.folder, self.patience = folder, patience
+        folder.mkdir(parents=True, exist_ok=True)
         self.ports = {name: free_port() for name in ("ingest", "classifier", "alerter")}
         self.env = {name: value for name, value in os.environ.items() if "UPROAR" not in name}
         self.env |= {f"UPROAR_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}

@@ -44,12 +44,12 @@ def test_of_three_nodes_any_one_may_die_and_come_back(tmp_path, report):
     def trouble(under: Trial) -> None:
         for node, moment in ((2, IN_THE_STORM), (1, 0.75)):
             under.pace.wait_until(moment)
-            before, began = under.event_time(), time.monotonic()
+            before, began = under.acknowledged(), time.monotonic()
             kafka.kill(node)
-            under.seconds_until_it_goes_on(before)
+            under.wait_until_it_goes_on(before)
             told.append(f"without node {node} it goes on after {time.monotonic() - began:.1f} s")
             kafka.restart(node)
-            under.seconds_until_well()
+            under.wait_until_well()
 
     with cluster(nodes=3) as kafka:
         real = trial.run(
@@ -66,9 +66,9 @@ def test_ten_rebalances_in_a_crisis_cost_no_post_and_no_second_page(tmp_path, re
         under.pace.wait_until(IN_THE_STORM)
         for farewell in FAREWELLS:
             with under.second_classifier() as second:
-                before, began = under.event_time(), time.monotonic()
+                before, began = under.acknowledged(), time.monotonic()
                 trial.end(second, farewell)
-                under.seconds_until_it_goes_on(before)
+                under.wait_until_it_goes_on(before)
                 slowest = max(slowest, time.monotonic() - began)
 
     with cluster() as kafka:
@@ -84,13 +84,13 @@ def test_a_broker_away_for_half_a_minute_is_only_waited_for(tmp_path, report):
     def trouble(under: Trial) -> None:
         nonlocal took
         under.pace.wait_until(IN_THE_STORM)
-        before = under.event_time()
+        before = under.acknowledged()
         kafka.kill()
         time.sleep(OUTAGE_SECONDS)
         kafka.restart()
         began = time.monotonic()
-        under.seconds_until_it_goes_on(before)
-        under.seconds_until_well()
+        under.wait_until_it_goes_on(before)
+        under.wait_until_well()
         took = time.monotonic() - began
 
     with cluster() as kafka:

@@ -1,10 +1,13 @@
 """A few of the recorded streams through the whole product; `make replays` plays them all."""
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.replays.run import backtest, differences, product
+from tests.build import a_backlash
+from tests.replays.run import backtest, differences, product, told
 from tests.replays.stream import streams
 from tests.shared import SHARED
 
@@ -31,3 +34,14 @@ def test_the_events_of_a_recorded_stream_are_those_of_the_backtest(
     expected = backtest(file, watch)
     got, _ = product(file, watch, tmp_path / "house", partitions=partitions, speed=speed)
     assert differences(expected, got) == []
+
+
+def test_the_comparison_sees_what_differs() -> None:
+    one, other = (told(json.loads(msgspec.json.encode(a_backlash(subject=s)))) for s in "ab")
+    paged = told(json.loads(msgspec.json.encode(a_backlash(subject="a", page=False))))
+    assert differences([one, other], [one, other]) == []
+    assert "another order" in differences([one, other], [other, one])[0]
+    assert "missing" in differences([one, other], [one])[0]
+    assert "has it not" in differences([one], [one, other])[0]
+    assert "page is false, not true" in differences([one], [paged])[0]
+    assert "told twice" in differences([one], [one, one])[0]
