@@ -20,7 +20,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter, Place
 from services.alerter.store.past import AHEAD
 from tests.bench.history import INCIDENT, LINE, asked, fill_postgres, fill_sqlite, made
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.databases import ENGINES, migrated, new_url
 
 NUMBER = 12_000
 LIMIT = 20
@@ -32,18 +32,9 @@ STEPS = 150_000
 Said = list[tuple[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    if request.param == "postgresql":
-        url = new_postgres_url(request.getfixturevalue("server"))
-    else:
-        url = sqlite_url(tmp_path_factory.mktemp("lists"))
+    url = new_url(tmp_path_factory.mktemp("lists"), request.param)
 
     async def fill() -> None:
         where = make_url(url)
