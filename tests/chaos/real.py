@@ -1,11 +1,8 @@
-"""Real: what became of the messages of real processes, counted; and stand-ins that receive them."""
+"""Real: what became of the messages of real processes, counted."""
 
-import asyncio
 import json
-import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -57,23 +54,3 @@ def judged(standins: StandIns, incidents: Collection[str]) -> Real:
 def _incident(body: dict[str, Any]) -> str | None:
     found: str | None = body.get("metadata", {}).get("event_payload", {}).get("incident")
     return found
-
-
-@contextmanager
-def standing_in() -> Iterator[StandIns]:
-    """Run stand-ins in a thread of their own, while this one waits for other things."""
-    made, up, over = StandIns(), threading.Event(), threading.Event()
-
-    async def live() -> None:
-        async with made:
-            up.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    try:
-        assert up.wait(30), "the stand-ins do not start"
-        yield made
-    finally:
-        over.set()
-        thread.join()

@@ -32,8 +32,9 @@ from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
 from services.ingest.replay import play, replay
 from tests.broker import Address, free_port
-from tests.chaos.real import Real, judged, standing_in
+from tests.chaos.real import Real, judged
 from tests.e2e.house import PATIENCE, House, end_of, house, outcome, short_story, write
+from tests.e2e.standins import standins
 from uproar.topics import ASSESSMENTS, POSTS, Topic
 from uproar.watermark import Watermark
 from uproar.wire import Record
@@ -173,15 +174,15 @@ def run(
     posts = short_story(seed)
     file = write(folder / "story.jsonl", posts)
     expected = outcome(file)
-    with standing_in() as standins:
+    with standins() as receivers:
         config = folder / "uproar.toml"
-        config.write_text(WATCH.read_text("utf-8") + toml(standins), "utf-8")
+        config.write_text(WATCH.read_text("utf-8") + toml(receivers), "utf-8")
         with house(folder, **(address.environment if address else {})) as home:
             trial = Trial(home=home, pace=pace, seed=seed)
             _replay_through(trial, file, trouble)
             home.replay(file)  # what a new, empty broker must be given again
             home.wait_until_judged(end_of(posts))
-            real = _judge(home, expected, standins)
+            real = _judge(home, expected, receivers)
             assert home.stop() == 0
     if address is not None:
         real.posts_doubled = doubled(address)
