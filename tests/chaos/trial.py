@@ -213,14 +213,14 @@ def _replay_through(trial: Trial, file: Path, trouble: Callable[[Trial], None]) 
         raise AssertionError(f"the replay of seed {trial.seed} failed") from failed[0]
 
 
-def _judge(home: House, expected: Outcome, standins: StandIns) -> Real:
+def _judge(home: House, expected: Outcome, receivers: StandIns) -> Real:
     wanted = {(event.id, event.page) for event in expected.backlash}
     home.wait("all events to arrive", lambda: home.events() >= wanted)
     assert home.events() == wanted
     incidents = [item["id"] for item in home.items("/v1/incidents?limit=200")]
     assert set(incidents) <= {event.incident for event in expected.backlash}
     home.wait("all pages to go out", lambda: _outbox(home)["pending"] == 0)
-    real = judged(standins, [incident for incident in incidents if _has_paged(home, incident)])
+    real = judged(receivers, [incident for incident in incidents if _has_paged(home, incident)])
     told = home.wait("all readings to arrive", lambda: _whole(home, expected))
     lost = {place: posts - told.get(place, 0) for place, posts in _counted(expected).items()}
     real.posts_lost = sum(max(0, missing) for missing in lost.values())
