@@ -9,7 +9,7 @@ import httpx
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.demo.story import WATCH
-from tests.broker import Embedded
+from tests.broker import Address, a_broker
 from tests.e2e.house import House, backtest, end_of, house, short_story, write
 from tests.hostile import RECORDS
 from uproar.topics import ALL, DEAD_LETTER, SUBJECTS
@@ -24,32 +24,32 @@ def test_records_that_no_schema_allows(tmp_path: Path) -> None:
     file = write(tmp_path / "story.jsonl", posts)
     expected = {(event.id, event.page) for event in backtest(file)}
     assert any(page for _, page in expected)
-    broker = Embedded()
-    broker.start()
+    broker = a_broker()
     try:
-        settings = {"UPROAR_KAFKA_BOOTSTRAP_SERVERS": broker.servers, "UPROAR_WATCH": str(WATCH)}
+        broker.start()
+        settings = {"UPROAR_WATCH": str(WATCH)} | broker.address.environment
         with house(tmp_path, **settings) as home:
-            processes = {name: home.child(name) for name in SERVICES}
+            processes = {name: home.process_of(name) for name in SERVICES}
             memory = {name: most_memory(pid) for name, pid in processes.items()}
-            spoil(broker.servers)
+            spoil(broker.address)
             home.replay(file)
-            spoil(broker.servers)
+            spoil(broker.address)
             home.wait_until_judged(end_of(posts))
             home.wait("all events to arrive", lambda: home.events() >= expected)
 
             assert home.events() == expected
-            assert {name: home.child(name) for name in SERVICES} == processes
+            assert {name: home.process_of(name) for name in SERVICES} == processes
             home.wait("all to be well", lambda: well(home))
-            buried_are_told(home, broker.servers)
+            buried_are_told(home, broker.address)
             for name, pid in processes.items():
                 assert most_memory(pid) - memory[name] < 200 * MEGABYTE, name
     finally:
-        broker.kill()
+        broker.remove()
 
 
-def spoil(servers: str) -> None:
+def spoil(address: Address) -> None:
     """Write every hostile value into every topic, among them under keys that are none."""
-    producer = KafkaProducer(bootstrap_servers=servers.split(","))
+    producer = KafkaProducer(**address.kafka_python)
     for topic in ALL:
         for number, value in enumerate(RECORDS.values()):
             key = (None, b"", b"\xff\xfe", b"air-quillon", b"x" * 5_000)[number % 5]
@@ -64,14 +64,14 @@ def well(home: House) -> bool:
     return all(answer["ready"] for answer in answers)
 
 
-def buried_are_told(home: House, servers: str) -> None:
+def buried_are_told(home: House, address: Address) -> None:
     """Each of them lies in the dead letters of its topic, with a reason; the watch list has none."""
     wanted = {hashlib.sha256(value).hexdigest() for value in RECORDS.values()}
     for topic in ALL:
         if topic is SUBJECTS:  # read by everybody, written by one: it is told in the log
             continue
         found: defaultdict[str, list[DeadLetter]] = defaultdict(list)
-        reader = letters(servers, topic.dead_letters)
+        reader = letters(address, topic.dead_letters)
 
         def all_there(reader: KafkaConsumer = reader, found: dict = found) -> bool:  # type: ignore[type-arg]
             for batch in reader.poll(timeout_ms=500).values():
@@ -87,10 +87,8 @@ def buried_are_told(home: House, servers: str) -> None:
         )
 
 
-def letters(servers: str, topic: str) -> KafkaConsumer:
-    reader = KafkaConsumer(
-        bootstrap_servers=servers.split(","), group_id=None, auto_offset_reset="earliest"
-    )
+def letters(address: Address, topic: str) -> KafkaConsumer:
+    reader = KafkaConsumer(**address.kafka_python, group_id=None, auto_offset_reset="earliest")
     reader.assign([TopicPartition(topic, 0)])
     return reader
 

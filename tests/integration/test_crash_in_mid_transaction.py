@@ -3,17 +3,14 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from services.alerter.store import tables
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from tests.build import a_backlash, some_evidence
-from tests.databases import migrated, new_postgres_url, postgres, sqlite_url
+from tests.databases import migrated
 from tests.integration.test_store import an_advancer
 from tests.shared import ROOT
 
@@ -46,19 +43,6 @@ for place in WRITES:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, place
 """
 ROWS = (tables.INCIDENTS, tables.EPISODES, tables.BACKLASH, tables.EVIDENCE, tables.TRANSITIONS, tables.DELIVERIES)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    with postgres() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    return new_postgres_url(request.getfixturevalue("socket"))
 
 
 async def counts(database: Database) -> dict[str, int]:
