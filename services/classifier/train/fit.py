@@ -103,7 +103,7 @@ def _asked(
     result = np.full((len(ids), width), empty, np.float32)
     lengths = [len(row) for row in ids]
     readable = sorted((at for at, row in enumerate(ids) if row), key=lambda at: lengths[at])
-    with torch.inference_mode(), Progress(transient=True) as progress:
+    with torch.inference_mode(), precision(device), Progress(transient=True) as progress:
         task = progress.add_task(what, total=len(readable))
         for batch in packed(readable, lengths, _ASKED_TOKENS):
             found = ask(*padded([ids[row] for row in batch], device))
