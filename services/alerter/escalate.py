@@ -15,9 +15,9 @@ import httpx
 import structlog
 
 from services.alerter.notifier.exchange import Answer, send
-from services.alerter.store import deliveries
+from services.alerter.store import backlog
+from services.alerter.store.backlog import Audit
 from services.alerter.store.database import Database
-from services.alerter.store.deliveries import Audit
 from uproar.errors import Unavailable
 from uproar.routing import ReceiverName
 
@@ -64,7 +64,7 @@ class Auditor:
         """Look once; say what is wrong, or else that all is well."""
         try:
             async with self._database.reading() as transaction:
-                found = await deliveries.audit(
+                found = await backlog.audit(
                     transaction, late=self._clock() - GRACE, receivers=self._receivers
                 )
         except Unavailable as error:

@@ -10,7 +10,14 @@ from sqlalchemy import make_url, text
 from services.alerter.advance import Advancer
 from services.alerter.consume import Taker
 from services.alerter.notifier import Delivery, Sent
-from services.alerter.store import answers, deliveries, history, incidents, readings, subjects
+from services.alerter.store import (
+    answers,
+    backlog,
+    history,
+    incidents,
+    readings,
+    subjects,
+)
 from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
@@ -136,7 +143,7 @@ async def test_everything_at_once_from_two_replicas_loses_and_doubles_nothing(ur
 
     async def pending(database: Database) -> int:
         async with database.reading() as transaction:
-            return (await deliveries.backlog(transaction)).pending
+            return (await backlog.measured(transaction)).pending
 
     async def deliver(database: Database, name: str) -> None:
         outbox = SqlOutbox(database)
@@ -260,8 +267,8 @@ async def test_a_number_that_does_not_fit_is_buried_not_fatal(database: Database
 async def test_a_backlog_is_counted_on_both(database: Database):
     await an_advancer(database).hear(a_backlash(), Arrival())
     async with database.reading() as transaction:
-        backlog = await deliveries.backlog(transaction)
-    assert (backlog.pending, backlog.oldest) == (1, NOON)
+        waits = await backlog.measured(transaction)
+    assert (waits.pending, waits.oldest) == (1, NOON)
 
 
 async def test_connections_that_the_server_cut_cost_nobody_an_error(tmp_path: Path):

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from services.alerter.api.classifier import Classifier
 from services.alerter.api.parts import Given
-from services.alerter.store import deliveries, history, readings
-from services.alerter.store.deliveries import Backlog
+from services.alerter.store import backlog, history, readings
+from services.alerter.store.backlog import Backlog
 from services.alerter.store.history import Counts
 from uproar.errors import Unavailable
 from uproar.incident import State as IncidentState
@@ -97,11 +97,11 @@ async def status(given: Given) -> Status:
     try:
         async with given.database.reading() as transaction:
             counts = await history.counts(transaction)
-            backlog = await deliveries.backlog(transaction)
+            waits = await backlog.measured(transaction)
             rows = await readings.sources(transaction, now=now)
     except Unavailable:
         return _down(classifier)
-    outbox_late = backlog.oldest is not None and now - backlog.oldest > _OUTBOX_LATE
+    outbox_late = waits.oldest is not None and now - waits.oldest > _OUTBOX_LATE
     blind = any(row["state"] is State.BLIND for row in rows)
     well = not (
         given.problems() or outbox_late or blind or not classifier.ready or classifier.degraded
@@ -117,7 +117,7 @@ async def status(given: Given) -> Status:
         ),
         sources=[Source.model_validate(row) for row in rows],
         model=_model(classifier),
-        outbox=_outbox(backlog, now),
+        outbox=_outbox(waits, now),
     )
 
 
@@ -140,20 +140,20 @@ def _incidents(counts: Counts) -> Incidents:
     )
 
 
-def _outbox(backlog: Backlog, now: datetime) -> Outbox:
+def _outbox(waits: Backlog, now: datetime) -> Outbox:
     return Outbox(
-        pending=backlog.pending,
-        oldest_seconds=_age(backlog, now),
-        dead=backlog.dead,
+        pending=waits.pending,
+        oldest_seconds=_age(waits, now),
+        dead=waits.dead,
         receivers={
             name: Waiting(pending=one.pending, oldest_seconds=_age(one, now), dead=one.dead)
-            for name, one in backlog.by_receiver.items()
+            for name, one in waits.by_receiver.items()
         },
     )
 
 
-def _age(backlog: Backlog, now: datetime) -> float:
-    return round((now - backlog.oldest).total_seconds(), 3) if backlog.oldest else 0.0
+def _age(waits: Backlog, now: datetime) -> float:
+    return round((now - waits.oldest).total_seconds(), 3) if waits.oldest else 0.0
 
 
 def _model(classifier: Classifier) -> Model:

@@ -185,6 +185,8 @@ async def write_down(
 
 async def _end_version(transaction: Transaction, line: Transition) -> None:
     """Note until when the line before this one was how the incident stood."""
+    if line.sequence == 1:
+        return
     before = (TRANSITIONS.c.incident == line.incident) & (
         TRANSITIONS.c.sequence == line.sequence - 1
     )

@@ -33,7 +33,9 @@ from services.alerter.notifier import (
 )
 from services.alerter.store.database import Database, Transaction, insert_into
 from services.alerter.store.deliveries import UNFINISHED, WAITING, State, within
+from services.alerter.store.standby import NEEDED, PAGE, WANTED
 from services.alerter.store.tables import DELIVERIES, INCIDENTS, RECEIVERS
+from services.alerter.store.together import Together
 from uproar.incident import IncidentId
 from uproar.incident import State as IncidentState
 from uproar.notice import Notice, NoticeKind
@@ -49,9 +51,6 @@ _LONGEST_REST: Final = timedelta(hours=1, minutes=1)
 # Built once: they are asked every second for every receiver.
 
 _BEFORE: Final = DELIVERIES.alias("before")
-_OTHER: Final = DELIVERIES.alias("other")
-_PAGED: Final = DELIVERIES.alias("paged")
-_PAGE: Final = DELIVERIES.c.deadline.is_not(None)
 
 _FIRST: Final = (
     select(func.min(_BEFORE.c.sequence))
@@ -64,34 +63,6 @@ _FIRST: Final = (
     .scalar_subquery()
 )
 """The first delivery of an incident to a receiver that is not done: those behind it wait."""
-
-_SAME: Final = (
-    select(_OTHER.c.id)
-    .where(_OTHER.c.incident == DELIVERIES.c.incident, _OTHER.c.sequence == DELIVERIES.c.sequence)
-    .correlate(DELIVERIES)
-)
-_HAS_IT: Final = _OTHER.c.state == State.DELIVERED.value
-_ANSWERED: Final = or_(
-    ~_SAME.where(_OTHER.c.standby == 0, ~_HAS_IT).exists(),
-    _SAME.where(_OTHER.c.standby > 0, _OTHER.c.standby < DELIVERIES.c.standby, _HAS_IT).exists(),
-)
-"""All who come first have the page, or one who stands by before this one."""
-
-_CALLED: Final = (
-    select(_PAGED.c.id)
-    .where(
-        _PAGED.c.incident == DELIVERIES.c.incident,
-        _PAGED.c.receiver == DELIVERIES.c.receiver,
-        _PAGED.c.deadline.is_not(None),
-        _PAGED.c.state != State.SUPERSEDED.value,
-    )
-    .correlate(DELIVERIES)
-    .exists()
-)
-"""This receiver was paged, or may yet be."""
-
-_NEEDED: Final = or_(_PAGE & ~_ANSWERED, ~_PAGE & _CALLED)
-"""What those who stand by must hear: an unanswered page, and what follows one."""
 
 _RESTS: Final = (
     select(RECEIVERS.c.name)
@@ -113,7 +84,7 @@ _DUE: Final = (
         ),
         DELIVERIES.c.sequence == _FIRST,
         or_(DELIVERIES.c.bundle.is_(None), DELIVERIES.c.bundle == DELIVERIES.c.id),
-        or_(DELIVERIES.c.standby == 0, DELIVERIES.c.attempt > 0, _NEEDED),
+        WANTED,
         ~_RESTS,
     )
     .order_by(DELIVERIES.c.priority, DELIVERIES.c.created_at, DELIVERIES.c.id)
@@ -122,7 +93,7 @@ _DUE: Final = (
 """Of each incident the first unfinished delivery, where it waits and its time has come."""
 
 _NEW: Final = _DUE.where(
-    _PAGE,
+    PAGE,
     DELIVERIES.c.kind == NoticeKind.TRIGGER.value,
     DELIVERIES.c.attempt == 0,
     DELIVERIES.c.bundle.is_(None),
@@ -134,7 +105,7 @@ _LOCKED: Final = {query: query.with_for_update(skip_locked=True) for query in (_
 
 _LEASES: Final = select(DELIVERIES.c.id, DELIVERIES.c.fence).where(within([State.LEASED]))
 _IDLE: Final = select(DELIVERIES.c.id).where(
-    DELIVERIES.c.standby > 0, within([State.PENDING]), ~_NEEDED
+    DELIVERIES.c.standby > 0, within([State.PENDING]), ~NEEDED
 )
 """What is kept for those who stand by, and not needed any more."""
 
@@ -161,6 +132,7 @@ class SqlOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._receipts = Together(database)
 
     async def lease(
         self,
@@ -182,7 +154,7 @@ class SqlOutbox:
             if limit <= 0:
                 return ()
             rows = await _taken(transaction, moment, limit, pace)
-            leased = [await _leased(transaction, row) for row in rows]
+            leased = await _leased(transaction, rows)
             if pace.every:
                 await _keep(
                     transaction, receiver, spent_until=pace.spend(spent, len(leased), now=now)
@@ -210,11 +182,14 @@ class SqlOutbox:
             )
             .values(lease_owner=None, leased_at=None, **_settled(outcome, now, next_at))
         )
-        async with self._database.writing() as transaction:
+
+        async def write(transaction: Transaction) -> bool:
             settled = (await transaction.execute(statement)).rowcount > 0
             if settled and isinstance(outcome, Refused):
                 await _call(transaction, delivery, now)
             return settled
+
+        return bool(await self._receipts.write(write))
 
     async def rate_limited(self, receiver: ReceiverName, until: datetime) -> None:
         async with self._database.writing() as transaction:
@@ -289,15 +264,42 @@ def _new(row: Row[Any]) -> bool:
     return page and row.attempt == 0 and row.bundle is None
 
 
-async def _leased(transaction: Transaction, row: Row[Any]) -> Delivery:
-    told = DELIVERIES.c.incident == row.incident, DELIVERIES.c.receiver == row.receiver
-    sent = (
-        select(DELIVERIES.c.provider_ref, DELIVERIES.c.bundle)
-        .where(*told, within([State.DELIVERED]), DELIVERIES.c.provider_ref.is_not(None))
-        .order_by(DELIVERIES.c.sequence.desc())
+_REFS: Final = (
+    select(DELIVERIES.c.incident, DELIVERIES.c.provider_ref, DELIVERIES.c.bundle)
+    .where(
+        DELIVERIES.c.receiver == bindparam("receiver"),
+        DELIVERIES.c.incident.in_(bindparam("incidents", expanding=True)),
+        within([State.DELIVERED]),
+        DELIVERIES.c.provider_ref.is_not(None),
     )
-    refs = (await transaction.execute(sent)).all()
-    state = select(INCIDENTS.c.state).where(INCIDENTS.c.id == row.incident)
+    .order_by(DELIVERIES.c.sequence.desc())
+)
+"""Where a receiver has incidents already, the last message first."""
+_ENDED: Final = select(INCIDENTS.c.id).where(
+    INCIDENTS.c.id.in_(bindparam("incidents", expanding=True)),
+    INCIDENTS.c.state == IncidentState.RESOLVED.value,
+)
+
+
+async def _leased(transaction: Transaction, rows: Sequence[Row[Any]]) -> list[Delivery]:
+    """Put together what a notifier needs to know; all are of one receiver."""
+    if not rows:
+        return []
+    incidents = list({row.incident for row in rows})
+    refs: dict[str, list[Any]] = {}
+    given = {"receiver": rows[0].receiver, "incidents": incidents}
+    for ref in await transaction.execute(_REFS, given):
+        refs.setdefault(ref.incident, []).append(ref)
+    ended = set(await transaction.scalars(_ENDED, {"incidents": incidents}))
+    return [
+        await _delivery(transaction, row, refs.get(row.incident, ()), ended=row.incident in ended)
+        for row in rows
+    ]
+
+
+async def _delivery(
+    transaction: Transaction, row: Row[Any], refs: Sequence[Row[Any]], *, ended: bool
+) -> Delivery:
     bundle = next((ref for ref in refs if ref.bundle), None)
     return Delivery(
         id=DeliveryId(row.id),
@@ -314,7 +316,7 @@ async def _leased(transaction: Transaction, row: Row[Any]) -> Delivery:
         parent_ref=next((ref.provider_ref for ref in refs if not ref.bundle), None),
         deadline=row.deadline,
         standby=row.standby,
-        ended=await transaction.scalar(state) == IncidentState.RESOLVED.value,
+        ended=ended,
         bundle=await _bound(transaction, row) if row.bundle else (),
         bundle_ref=bundle.provider_ref if bundle else None,
         bundle_done=bundle is not None and await _done(transaction, row.kind, bundle.bundle),

@@ -222,7 +222,7 @@ DELIVERIES = Table(
     Column("traceparent", SafeText),
     UniqueConstraint("incident", "receiver", "sequence"),
     Index(None, "receiver", "state", "incident", "sequence"),
-    Index(None, "state", "created_at"),
+    Index("ix_deliveries_backlog", "state", "receiver", "created_at", "kind", "standby", "attempt"),
     Index(None, "created_at", "id"),
     Index(None, "bundle"),
 )

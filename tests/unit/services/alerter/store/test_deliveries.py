@@ -5,7 +5,7 @@ import pytest
 
 from services.alerter.advance import Advancer
 from services.alerter.notifier import Delivery, Lease, Refused, Retry, Sent, Unknown
-from services.alerter.store import deliveries
+from services.alerter.store import backlog, deliveries
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.outbox import SqlOutbox
@@ -14,7 +14,7 @@ from uproar.backlash import Event, Level, episode_id
 from uproar.incident import Act, IncidentId, Verb
 from uproar.notice import NoticeKind
 from uproar.post import PostId
-from uproar.routing import ReceiverName
+from uproar.routing import ReceiverName, Route
 from uproar.subject import SubjectId
 
 ROOM, DUTY = ReceiverName("war-room"), ReceiverName("duty")
@@ -218,15 +218,44 @@ async def test_the_backlog_tells_how_many_wait_and_since_when(
 ):
     await opened(advancer)
     async with database.reading() as transaction:
-        backlog = await deliveries.backlog(transaction)
-    assert (backlog.pending, backlog.oldest) == (2, NOON)
+        waits = await backlog.measured(transaction)
+    assert (waits.pending, waits.oldest) == (2, NOON)
 
     for receiver in (ROOM, DUTY):
         (page,) = await leased(outbox, receiver)
         await outbox.settle(page, Sent(), now=NOON, next_at=None)
     async with database.reading() as transaction:
-        backlog = await deliveries.backlog(transaction)
-    assert (backlog.pending, backlog.oldest) == (0, None)
+        waits = await backlog.measured(transaction)
+    assert (waits.pending, waits.oldest) == (0, None)
+
+
+async def test_what_waits_for_a_failover_is_counted_until_nobody_needs_it(
+    advancer: Advancer, outbox: SqlOutbox, database: Database, clock
+):
+    room, duty = advancer._routes[0].receivers
+    advancer._routes = [Route(name="default", receivers=(room,), failover=(duty,))]
+
+    async def waiting() -> tuple[int, set[str]]:
+        async with database.reading() as transaction:
+            found = await backlog.measured(transaction)
+        return found.pending, set(found.by_receiver)
+
+    incident = await opened(advancer)
+    assert await waiting() == (2, {ROOM, DUTY})  # nobody has the page yet
+    (page,) = await leased(outbox)
+    await outbox.settle(page, Sent(), now=NOON, next_at=None)
+    assert await waiting() == (0, set())
+    assert await outbox.stand_down() == 1
+
+    await advancer.hear(
+        a_backlash(Event.GREW, sequence=1, level=Level.CRISIS, page=True), Arrival()
+    )
+    (crisis,) = await leased(outbox)
+    await outbox.settle(crisis, Refused("gone"), now=NOON, next_at=a_moment(minutes=5))
+    (called,) = await leased(outbox, DUTY)
+    await outbox.settle(called, Retry("busy"), now=NOON, next_at=a_moment(minutes=1))
+    await advancer.act(incident, Act(verb=Verb.ACKNOWLEDGE, by="anna"))
+    assert await waiting() == (4, {ROOM, DUTY})  # the page, and that somebody has it, to each
 
 
 async def test_a_deleted_post_leaves_a_page_that_is_still_to_be_sent(
