@@ -21,6 +21,7 @@ import httpx
 
 from services.alerter import notifiers
 from services.alerter.access import Access
+from services.alerter.app import routes_of
 from services.alerter.notifier import Sent
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.settings import read as read_config
@@ -333,6 +334,7 @@ async def _receivers(plan: Plan) -> list[Finding]:
         )
         try:
             made = notifiers.build(document.receivers, surroundings)
+            routes_of(document)
         except Misconfigured as error:
             return [Finding("receivers", State.WRONG, str(error), "correct uproar.toml")]
         for name, notifier in made.items():

@@ -1,13 +1,15 @@
 """Routing: which receivers hear of which transition, and what for. Not what is said (notice)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, NewType
 
 from uproar.backlash import Level
 from uproar.errors import Malformed
 from uproar.incident import Happening, State, Transition
 from uproar.notice import Language, NoticeKind
+from uproar.schedule import Schedule
 from uproar.subject import Kind, Subject
 
 ReceiverName = NewType("ReceiverName", str)
@@ -43,6 +45,32 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnCall:
+    """
+    A place in a route that whoever is on call takes.
+
+    Attributes:
+        members: Everybody who ever takes it.
+    """
+
+    schedule: Schedule
+    members: tuple[Receiver, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the schedule."""
+        return self.schedule.name
+
+    def at(self, moment: datetime) -> tuple[Receiver, ...]:
+        """Return who takes it at a moment: never nobody."""
+        by_name = {receiver.name: receiver for receiver in self.members}
+        return tuple(by_name[ReceiverName(name)] for name in self.schedule.on_call(moment))
+
+
+Told = Receiver | OnCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """
     Who hears of an incident once it has reached ``level``.
@@ -52,31 +80,55 @@ class Route:
     """
 
     name: str
-    receivers: tuple[Receiver, ...]
-    failover: tuple[Receiver, ...] = ()
+    receivers: tuple[Told, ...]
+    failover: tuple[Told, ...] = ()
     level: Level = Level.ALERT
 
 
+def names_of(receivers: Sequence[Receiver]) -> Callable[[object, str], tuple[str, ...]]:
+    """Return what checks a list of their names, for :func:`uproar.schedule.read_schedules`."""
+    known: dict[str, Told] = {receiver.name: receiver for receiver in receivers}
+    return lambda names, where: tuple(one.name for one in _named(names, where, known))
+
+
 def read_routes(
-    tables: Sequence[Mapping[str, Any]], receivers: Sequence[Receiver]
+    tables: Sequence[Mapping[str, Any]],
+    receivers: Sequence[Receiver],
+    schedules: Sequence[Schedule] = (),
 ) -> tuple[Route, ...]:
     """
     Read the ``[[route]]`` tables; where none is called ``default``, that one goes to all receivers.
 
+    A route may name a schedule wherever it may name a receiver.
+
     Raises:
-        Malformed: Which route is wrong and why.
+        Malformed: Which route is wrong and why, or which schedule is in none.
     """
-    known = {receiver.name: receiver for receiver in receivers}
+    known = _known(receivers, schedules)
     routes = tuple(_route(table, number, known) for number, table in enumerate(tables, start=1))
     names = [route.name for route in routes]
     if twice := {name for name in names if names.count(name) > 1}:
         raise Malformed(f"route {min(twice)!r} stands twice")
+    used = {one.name for route in routes for one in (*route.receivers, *route.failover)}
+    if idle := [schedule.name for schedule in schedules if schedule.name not in used]:
+        raise Malformed(f"schedule {idle[0]!r} is in no route: name it among a route's receivers")
     if DEFAULT_ROUTE not in names:
         routes += (Route(name=DEFAULT_ROUTE, receivers=tuple(receivers)),)
     return routes
 
 
-def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, Receiver]) -> Route:
+def _known(receivers: Sequence[Receiver], schedules: Sequence[Schedule]) -> dict[str, Told]:
+    by_name = {receiver.name: receiver for receiver in receivers}
+    known: dict[str, Told] = {str(name): receiver for name, receiver in by_name.items()}
+    for schedule in schedules:
+        if schedule.name in known:
+            raise Malformed(f"schedule {schedule.name!r}: a receiver has this name already")
+        members = tuple(by_name[ReceiverName(name)] for name in schedule.members)
+        known[schedule.name] = OnCall(schedule=schedule, members=members)
+    return known
+
+
+def _route(table: Mapping[str, Any], number: int, known: Mapping[str, Told]) -> Route:
     where = f"route {table.get('name', f'number {number}')!r}"
     if unknown := sorted(str(key)[:50] for key in set(table) - set(_KEYS))[:10]:
         raise Malformed(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(_KEYS)}")
@@ -85,7 +137,7 @@ def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, R
         raise Malformed(f"{where} has no name")
     first = _named(table.get("receivers"), f"{where}: receivers", known)
     if not first:
-        raise Malformed(f"{where}: receivers must be a list of receiver names")
+        raise Malformed(f"{where}: receivers must be a list of names of receivers or schedules")
     failover = _named(table.get("failover", ()), f"{where}: failover", known)
     if len(failover) > MOST_FAILOVER:
         raise Malformed(f"{where}: at most {MOST_FAILOVER} can stand by")
@@ -99,14 +151,12 @@ def _route(table: Mapping[str, Any], number: int, known: Mapping[ReceiverName, R
 _KEYS: Final = ("name", "receivers", "failover", "level")
 
 
-def _named(
-    names: object, where: str, known: Mapping[ReceiverName, Receiver]
-) -> tuple[Receiver, ...]:
+def _named(names: object, where: str, known: Mapping[str, Told]) -> tuple[Told, ...]:
     if not isinstance(names, list | tuple):
         raise Malformed(f"{where} must be a list of receiver names")
     if missing := [n for n in names if not isinstance(n, str) or n not in known]:
         raise Malformed(f"{where}: there is no receiver {missing[0]!r}")
-    return tuple(dict.fromkeys(known[ReceiverName(str(name))] for name in names))
+    return tuple(dict.fromkeys(known[str(name)] for name in names))
 
 
 def language_of(receiver: Receiver, subject: Subject) -> Language:
@@ -142,7 +192,15 @@ def receivers(
     if subject.kind is Kind.CANARY:
         return _canary(transition, routes)
     route = route_of(subject, routes)
-    return _told(transition, route, route.receivers, reached) if route else []
+    if route is None:
+        return []
+    told = _told(transition, route, _present(route.receivers, transition.at), reached)
+    calls = transition.page
+    return [
+        (one, kind)
+        for one, kind in told
+        if one in route.receivers or calls or kind is NoticeKind.TRIGGER
+    ]
 
 
 def standbys(
@@ -156,7 +214,49 @@ def standbys(
     route = route_of(subject, routes)
     if subject.kind is Kind.CANARY or route is None:
         return []
-    return _told(transition, route, route.failover, reached)
+    first = _present(route.receivers, transition.at)
+    idle = [one for one in _present(route.failover, transition.at) if one not in first]
+    return _told(transition, route, idle, reached)
+
+
+def acquainted(
+    transition: Transition,
+    subject: Subject,
+    routes: Sequence[Route],
+    *,
+    reached: Level | None,
+) -> list[tuple[Receiver, NoticeKind, int]]:
+    """
+    Tell who else of a schedule hears of it, if they were ever told of the incident.
+
+    Whoever is on call hears what follows. Who is off call by now hears that somebody has it, or
+    that it is over: what they were paged for must not stay open with them.
+
+    Returns:
+        Each with what it is for, and the place in which it stood by; 0 for who was told at once.
+    """
+    route = route_of(subject, routes)
+    if subject.kind is Kind.CANARY or route is None:
+        return []
+    now = _present((*route.receivers, *route.failover), transition.at)
+    known = [one for one, _ in receivers(transition, subject, routes, reached=reached)]
+    known += [one for one, _ in standbys(transition, subject, routes, reached=reached)]
+    rank = {one: 1 for place in route.failover for one in _members(place)}
+    rank |= {one: 0 for place in route.receivers for one in _members(place)}
+    told = _told(transition, route, [one for one in rank if one not in known], reached)
+    return [(one, kind, rank[one]) for one, kind in told if one in now or kind in _LAST_WORDS]
+
+
+_LAST_WORDS: Final = frozenset({NoticeKind.ACKNOWLEDGE, NoticeKind.RESOLVE})
+
+
+def _present(places: Iterable[Told], at: datetime) -> list[Receiver]:
+    each = (place.at(at) if isinstance(place, OnCall) else (place,) for place in places)
+    return list(dict.fromkeys(receiver for those in each for receiver in those))
+
+
+def _members(place: Told) -> tuple[Receiver, ...]:
+    return place.members if isinstance(place, OnCall) else ()
 
 
 def _told(
@@ -205,5 +305,6 @@ def _kind(transition: Transition, *, told: bool) -> NoticeKind | None:
 def _canary(transition: Transition, routes: Sequence[Route]) -> list[tuple[Receiver, NoticeKind]]:
     if not transition.page:
         return []
-    marked = dict.fromkeys(r for route in routes for r in route.receivers if r.canary)
+    every = (r for route in routes for r in _present(route.receivers, transition.at))
+    marked = dict.fromkeys(receiver for receiver in every if receiver.canary)
     return [(receiver, NoticeKind.CANARY) for receiver in marked]

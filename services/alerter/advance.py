@@ -37,7 +37,7 @@ from uproar.incident import (
 )
 from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
-from uproar.routing import Receiver, Route, language_of, receivers, standbys
+from uproar.routing import Receiver, Route, acquainted, language_of, receivers, standbys
 from uproar.subject import Kind, Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
@@ -289,6 +289,12 @@ class Advancer:
                 replace(self._delivery(step, line, *each, arrival), standby=rank)
                 for rank, each in enumerate(idle, start=1)
             ]
+            others = acquainted(line, step.subject, self._routes, reached=reached)
+            new += [
+                replace(self._delivery(step, line, receiver, kind, arrival), standby=rank)
+                for receiver, kind, rank in others
+                if await deliveries.alerted(transaction, step.after.id, receiver.name)
+            ]
         if await self._audible(transaction, step, new):
             await deliveries.enqueue(transaction, new)
         await incidents.write_down(transaction, step.after, lines, kind=step.subject.kind)
@@ -298,7 +304,7 @@ class Advancer:
         self, transaction: Transaction, step: _Step, new: Sequence[Delivery]
     ) -> bool:
         """Tell whether people hear of it now; what a silence holds back is told when it ends."""
-        hushed = await silences.hushed(transaction, step.after.id)
+        hushed = await silences.hushed(transaction, step.after.id) if step.before else None
         if hushed and (step.after.state is State.RESOLVED or _taken(new)):
             await silences.hush(transaction, step.after.id, None)
             return False  # it was never told, and needs no telling any more

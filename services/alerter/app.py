@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import httpx
 import structlog
@@ -34,6 +35,7 @@ from services.alerter.api import (
 )
 from services.alerter.api import callbacks as callback_routes
 from services.alerter.api import routes as route_list
+from services.alerter.api import schedules as schedule_list
 from services.alerter.api.classifier import ClassifierWatch
 from services.alerter.api.problems import BodyLimit, add_problems
 from services.alerter.callbacks import Callbacks
@@ -47,7 +49,7 @@ from services.alerter.notifiers.webhook import signing_key
 from services.alerter.operator import Operator
 from services.alerter.publish import Publisher
 from services.alerter.settings import AlerterSettings, Document, read
-from services.alerter.store import deliveries, facts, history, migrate, retention, verdicts
+from services.alerter.store import backlog, facts, history, migrate, retention, verdicts
 from services.alerter.store import subjects as watch_list
 from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
@@ -56,7 +58,8 @@ from services.alerter.tend import Tender
 from services.process import Health, add_probes, logs, serve
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.incident import State
-from uproar.routing import Receiver, Route, read_routes
+from uproar.routing import Receiver, Route, names_of, read_routes
+from uproar.schedule import Schedule, read_schedules
 from uproar.subject import Subject
 
 LOOK_EVERY: Final = timedelta(seconds=2)
@@ -83,7 +86,7 @@ async def main(stop: asyncio.Event) -> None:
     for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)
-    routes = _routes(document)
+    routes, schedules = routes_of(document)
     database = Database(settings.database_url)
     async with httpx.AsyncClient() as probing, notifiers.new_client() as sending:
         try:
@@ -93,7 +96,13 @@ async def main(stop: asyncio.Event) -> None:
             told = notifiers.receivers(document.receivers)
             receiving = {receiver: notify[receiver.name] for receiver in told}
             works = _works(
-                settings, routes, database, receiving=receiving, probing=probing, sending=sending
+                settings,
+                routes,
+                database,
+                schedules=schedules,
+                receiving=receiving,
+                probing=probing,
+                sending=sending,
             )
             async with asyncio.TaskGroup() as group:
                 for work in works:
@@ -119,6 +128,7 @@ def _works(
     routes: Sequence[Route],
     database: Database,
     *,
+    schedules: Sequence[Schedule],
     receiving: Mapping[Receiver, Notifier],
     probing: httpx.AsyncClient,
     sending: httpx.AsyncClient,
@@ -185,6 +195,7 @@ def _works(
         receivers=receiving,
         console_url=settings.console_url,
         routes=routes,
+        schedules=schedules,
     )
     app = application(given, health)
 
@@ -241,6 +252,7 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         subjects.router,
         silences.router,
         route_list.router,
+        schedule_list.router,
         audit.router,
         receivers.router,
         callback_routes.router,
@@ -255,9 +267,17 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
     return app
 
 
-def _routes(document: Document) -> tuple[Route, ...]:
+def routes_of(document: Document) -> tuple[tuple[Route, ...], tuple[Schedule, ...]]:
+    """
+    Read who hears of what, and who is on call when.
+
+    Raises:
+        Misconfigured: Which route, schedule or receiver is wrong, and why.
+    """
+    known = notifiers.receivers(document.receivers)
     try:
-        return read_routes(document.routes, notifiers.receivers(document.receivers))
+        schedules = read_schedules(document.schedules, names_of(known), ZoneInfo)
+        return read_routes(document.routes, known, schedules), schedules
     except Malformed as error:
         raise Misconfigured(str(error)) from error
 
@@ -311,17 +331,17 @@ class Upkeep:
         await self._advancer.ring()
         async with self._database.reading() as transaction:
             counts = await history.counts(transaction, states=tuple(State))
-            backlog = await deliveries.backlog(transaction)
+            waits = await backlog.measured(transaction)
         for state, count in counts.by_state.items():
             metrics.INCIDENTS.labels(state=state.value).set(count)
-        age = now - backlog.oldest if backlog.oldest else timedelta()
-        metrics.OUTBOX_PENDING.set(backlog.pending)
+        age = now - waits.oldest if waits.oldest else timedelta()
+        metrics.OUTBOX_PENDING.set(waits.pending)
         metrics.OUTBOX_OLDEST.set(age.total_seconds())
-        for receiver in self._receivers | set(backlog.by_receiver):
-            one = backlog.by_receiver.get(receiver)
+        for receiver in self._receivers | set(waits.by_receiver):
+            one = waits.by_receiver.get(receiver)
             metrics.OUTBOX_WAITING.labels(receiver=receiver).set(one.pending if one else 0)
             metrics.OUTBOX_DEAD.labels(receiver=receiver).set(one.dead if one else 0)
-        self._receivers |= set(backlog.by_receiver)
+        self._receivers |= set(waits.by_receiver)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
             self._counted_at = now
             await self._count_pages(now)

@@ -73,6 +73,7 @@ class Document:
     subjects: tuple[Subject, ...] = ()
     receivers: tuple[ReceiverTable, ...] = ()
     routes: tuple[Mapping[str, Any], ...] = ()
+    schedules: tuple[Mapping[str, Any], ...] = ()
 
 
 def read(config: Path | None, watch: Path | None) -> Document:
@@ -91,6 +92,7 @@ def read(config: Path | None, watch: Path | None) -> Document:
             subjects=tuple(subjects.values()),
             receivers=_receivers(_tables(document, "receiver")),
             routes=_tables(document, "route"),
+            schedules=_tables(document, "schedule"),
         )
     except Malformed as error:
         raise Misconfigured(str(error)) from error

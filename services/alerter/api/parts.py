@@ -22,6 +22,7 @@ from services.alerter.callbacks import Callbacks
 from services.alerter.notifier import Notifier
 from services.alerter.store.database import Database
 from uproar.routing import Receiver, Route
+from uproar.schedule import Schedule
 
 MAX_LIMIT: Final = 200
 _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY` (uproar keys)")
@@ -41,6 +42,7 @@ class Parts:
     receivers: Mapping[Receiver, Notifier]
     console_url: str
     routes: Sequence[Route] = ()
+    schedules: Sequence[Schedule] = ()
     limits: Limits = field(default_factory=Limits)
 
 

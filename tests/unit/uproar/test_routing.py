@@ -1,4 +1,5 @@
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,12 +12,15 @@ from uproar.routing import (
     Receiver,
     ReceiverName,
     Route,
+    acquainted,
     language_of,
+    names_of,
     read_routes,
     receivers,
     route_of,
     standbys,
 )
+from uproar.schedule import read_schedules
 from uproar.subject import Kind
 
 SLACK = Receiver(name=ReceiverName("slack"))
@@ -236,3 +240,80 @@ def test_a_failover_that_makes_no_sense_is_refused_with_its_reason(failover: obj
     table = {"name": "default", "receivers": ["slack"], "failover": failover}
     with pytest.raises(Malformed, match=reason):
         read_routes([table], (SLACK, MAIL, *others))
+
+
+ANNA, BERT, AGENCY = (Receiver(name=ReceiverName(name)) for name in ("anna", "bert", "agency"))
+CREW = (SLACK, ANNA, BERT, AGENCY)
+DAY_AND_NIGHT = {
+    "name": "on-call",
+    "time_zone": "UTC",
+    "otherwise": ["agency"],
+    "shift": [
+        {"receivers": ["anna"], "from": "08:00", "to": "20:00"},
+        {"receivers": ["bert"], "from": "20:00", "to": "07:00"},
+    ],
+}
+
+
+def scheduled(**table: object) -> tuple[Route, ...]:
+    schedules = read_schedules([DAY_AND_NIGHT], names_of(CREW), ZoneInfo)
+    return read_routes([{"name": "default"} | table], CREW, schedules)
+
+
+def told_at(routes: tuple[Route, ...], line: Transition, hour: int, *, first: bool = True):
+    line = replace(line, at=NOON.replace(hour=hour))
+    reached = None if first else Level.ALERT
+    given = line, a_subject(), routes
+    return (
+        [(r.name, kind.value) for r, kind in receivers(*given, reached=reached)],
+        [(r.name, kind.value) for r, kind in standbys(*given, reached=reached)],
+        [(r.name, kind.value, n) for r, kind, n in acquainted(*given, reached=reached)],
+    )
+
+
+def test_who_is_on_call_is_paged_and_somebody_in_the_gap_too():
+    routes = scheduled(receivers=["slack", "on-call"])
+    ((opened, _),) = story(a_backlash())
+    for hour, who in ((12, "anna"), (23, "bert"), (3, "bert"), (7, "agency")):
+        told, idle, off = told_at(routes, opened, hour)
+        assert told == [("slack", "trigger"), (who, "trigger")]
+        assert (idle, off) == ([], [])
+
+
+def test_who_is_off_call_by_now_hears_who_has_it_and_that_it_is_over_and_no_more():
+    routes = scheduled(receivers=["on-call"])
+    lines = story(
+        a_backlash(), grew(Level.CRISIS, page=True), Act(verb=Verb.ACKNOWLEDGE, by="carla")
+    )
+    (_, page, taken) = (line for line, _ in lines)
+    assert told_at(routes, page, 23, first=False) == ([("bert", "update")], [], [])
+    told, _, off = told_at(routes, taken, 23, first=False)
+    assert told == []
+    assert off == [
+        ("anna", "acknowledge", 0),
+        ("bert", "acknowledge", 0),
+        ("agency", "acknowledge", 0),
+    ]
+
+
+def test_who_is_on_call_hears_what_follows_if_they_know_of_it():
+    routes = scheduled(receivers=["on-call"])
+    _, (grown, _) = story(a_backlash(), grew(Level.ALERT))
+    assert told_at(routes, grown, 23, first=False) == ([], [], [("bert", "update", 0)])
+
+
+def test_a_schedule_may_stand_by_and_nobody_is_told_twice():
+    routes = scheduled(receivers=["anna"], failover=["on-call", "slack"])
+    ((opened, _),) = story(a_backlash())
+    assert told_at(routes, opened, 12)[:2] == ([("anna", "trigger")], [("slack", "trigger")])
+    assert told_at(routes, opened, 23)[1] == [("bert", "trigger"), ("slack", "trigger")]
+
+
+def test_a_schedule_in_no_route_and_one_with_the_name_of_a_receiver_are_refused():
+    with pytest.raises(Malformed, match="'on-call' is in no route"):
+        scheduled(receivers=["slack"])
+    twin = read_schedules([DAY_AND_NIGHT | {"name": "slack"}], names_of(CREW), ZoneInfo)
+    with pytest.raises(Malformed, match="a receiver has this name already"):
+        read_routes([], CREW, twin)
+    with pytest.raises(Malformed, match="otherwise: there is no receiver 'nobody'"):
+        read_schedules([DAY_AND_NIGHT | {"otherwise": ["nobody"]}], names_of(CREW), ZoneInfo)
