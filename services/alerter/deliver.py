@@ -136,7 +136,7 @@ class Deliverer:
 
     async def _work(self, receiver: ReceiverName, stop: asyncio.Event) -> None:
         """Deliver what is due for one receiver, as long as there is any; then wait to be woken."""
-        wake = self._wakes[receiver]
+        wake, busy = self._wakes[receiver], False
         while not stop.is_set():
             wake.clear()
             since = self._now()
@@ -144,11 +144,12 @@ class Deliverer:
             with self._holding(leased):
                 await asyncio.gather(*(self._deliver(one, since, stop) for one in leased))
             if not leased:
-                await self._idle(receiver)
+                await self._idle(receiver, spent=busy)
+            busy = bool(leased)
 
-    async def _idle(self, receiver: ReceiverName) -> None:
-        """Wait to be woken, or until the receiver takes another message."""
-        every = self._notifiers[receiver].pace.every
+    async def _idle(self, receiver: ReceiverName, *, spent: bool) -> None:
+        """Wait to be woken, or where its rate may be spent, until it takes another message."""
+        every = self._notifiers[receiver].pace.every if spent else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(every.total_seconds() if every else None):
                 await self._wakes[receiver].wait()

@@ -1,8 +1,9 @@
 """
 Kills: real processes, a real broker and real sockets, and SIGKILL in the middle of it.
 
-Two parts: an alerter that is killed while it delivers to stand-ins that fail, and the whole product
-of which one process after the other is killed at random moments of a crisis that it reads.
+Three parts: an alerter that is killed while it delivers to stand-ins that fail; two of them on one
+PostgreSQL, of which now one is killed and now the other; and the whole product of which one process
+after the other is killed at random moments of a crisis that it reads.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from tests.build import a_backlash
 from tests.chaos import trial
 from tests.chaos.real import Real, judged
 from tests.chaos.trial import Pace, Trial
+from tests.databases import new_url
 from tests.integration.test_alerter import House, send
 from uproar.topics import BACKLASH
 
@@ -32,24 +34,39 @@ _FAULTS = (Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.SERVER_ERROR, Fault.DROP
 def campaign(number: int, *, seed: int, kafka: bool) -> Real:
     """Kill so many processes and count what is missing or there twice."""
     total = Real()
-    whole = number * len(WHOLE) // (len(WHOLE) + 1)  # the rest: an alerter that is delivering
-    if number > whole:
-        kind = "kafka" if kafka else "embedded"
-        with broker(kind) as address, tempfile.TemporaryDirectory() as folder:
-            total.add(asyncio.run(_alerter(number - whole, Random(seed), address, Path(folder))))
+    whole = number * len(WHOLE) // (len(WHOLE) + 1)  # the rest: alerters that are delivering
+    pair = (number - whole) // 2
+    for replicas, times in ((1, number - whole - pair), (2, pair)):
+        if times:
+            total.add(alerters(replicas, times, seed=seed, kafka=kafka))
     for first in range(0, whole, len(WHOLE)):
         victims = min(len(WHOLE), whole - first)
         total.add(crisis(seed + first // len(WHOLE), victims=victims, kafka=kafka))
     return total
 
 
-# -------------------------------------------------------------- an alerter that is delivering
+# --------------------------------------------------------- one or two alerters that are delivering
 
 
-async def _alerter(number: int, rng: Random, address: Address, folder: Path) -> Real:
+def alerters(replicas: int, number: int, *, seed: int, kafka: bool = False) -> Real:
+    """Kill one of some alerters so many times; several of them are on one PostgreSQL."""
+    with ExitStack() as stack:
+        address = stack.enter_context(broker("kafka" if kafka else "embedded"))
+        folders = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(replicas)
+        ]
+        url = new_url(folders[0], "postgresql") if replicas > 1 else None
+        return asyncio.run(_delivering(number, Random(seed), address, folders, url))
+
+
+async def _delivering(
+    number: int, rng: Random, address: Address, folders: Sequence[Path], url: str | None
+) -> Real:
+    """Kill one of them in the middle of each page, and start it again."""
     async with StandIns() as standins:
-        home = House(folder, address, standins)
-        await home.begin()
+        homes = [House(folder, address, standins, url) for folder in folders]
+        for home in homes:
+            await home.begin()
         incidents = []
         try:
             for n in range(number):
@@ -60,20 +77,22 @@ async def _alerter(number: int, rng: Random, address: Address, folder: Path) -> 
                     standins.trouble(rng.choice(_FAULTS), path=path)
                 await send(address, BACKLASH, event)
                 await asyncio.sleep(rng.random() * 0.5)
-                await asyncio.to_thread(home.end, signal.SIGKILL)
-                print(f"SIGKILL {n + 1}: the alerter", flush=True)
-                home.start()
-                await home.until(lambda: home.ask("/ready"))
+                victim = rng.choice(homes)
+                await asyncio.to_thread(victim.end, signal.SIGKILL)
+                print(f"SIGKILL {n + 1}: one of {len(homes)} alerters", flush=True)
+                victim.start()
+                await victim.until(lambda home=victim: home.ask("/ready"))
 
             async def done() -> bool:
-                found = {item["id"] for item in await home.items("/v1/incidents?limit=200")}
-                status = await home.ask("/v1/status")
+                found = {item["id"] for item in await homes[0].items("/v1/incidents?limit=200")}
+                status = await homes[0].ask("/v1/status")
                 return set(incidents) <= found and status["outbox"]["pending"] == 0
 
-            await home.until(done)
+            await homes[0].until(done)
         finally:
-            if home._process and home._process.poll() is None:
-                await asyncio.to_thread(home.end, signal.SIGKILL)
+            for home in homes:
+                if home._process and home._process.poll() is None:
+                    await asyncio.to_thread(home.end, signal.SIGKILL)
         return judged(standins, incidents)
 
 

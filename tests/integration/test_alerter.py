@@ -39,13 +39,19 @@ Json = dict[str, Any]
 class House:
     """One alerter process, its folder, its stand-ins, and an admin's key to it."""
 
-    def __init__(self, directory: Path, address: Address, receivers: StandIns) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        address: Address,
+        receivers: StandIns,
+        database_url: str | None = None,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "log"
         config = directory / "uproar.toml"
         config.write_text(_config(receivers))
-        self.database_url = new_url(directory)
+        self.database_url = database_url or new_url(directory)
         self._environment = (
             os.environ
             | address.environment

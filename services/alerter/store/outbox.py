@@ -57,7 +57,7 @@ _FIRST: Final = (
     .where(
         _BEFORE.c.receiver == DELIVERIES.c.receiver,
         _BEFORE.c.incident == DELIVERIES.c.incident,
-        _BEFORE.c.state.in_([state.value for state in UNFINISHED]),
+        within(UNFINISHED, of=_BEFORE),
     )
     .correlate(DELIVERIES)
     .scalar_subquery()
