@@ -329,8 +329,10 @@ class Upkeep:
         """Ring and measure once, and prune when it is time; raises Unavailable."""
         now = self._clock()
         await self._advancer.ring()
+        again = self._counted_at is None or abs(now - self._counted_at) >= COUNT_EVERY
+        states = tuple(State) if again else history.UNRESOLVED  # resolved is all the history
         async with self._database.reading() as transaction:
-            counts = await history.counts(transaction, states=tuple(State))
+            counts = await history.counts(transaction, states=states)
             waits = await backlog.measured(transaction)
         for state, count in counts.by_state.items():
             metrics.INCIDENTS.labels(state=state.value).set(count)
@@ -342,7 +344,7 @@ class Upkeep:
             metrics.OUTBOX_WAITING.labels(receiver=receiver).set(one.pending if one else 0)
             metrics.OUTBOX_DEAD.labels(receiver=receiver).set(one.dead if one else 0)
         self._receivers |= set(waits.by_receiver)
-        if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
+        if again:
             self._counted_at = now
             await self._count_pages(now)
         if now - self._pruned_at >= PRUNE_EVERY:

@@ -15,7 +15,7 @@ class RouteShown(BaseModel):
 
     name: str
     level: Level = Field(description="from which level on its receivers hear of an incident")
-    receivers: list[str]
+    receivers: list[str] = Field(description="names of receivers, and of schedules")
     failover: list[str] = Field(description="who is paged where they gave no receipt in time")
 
 

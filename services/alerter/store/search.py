@@ -162,7 +162,7 @@ async def row_of(transaction: Transaction, incident: str) -> int:
 def row_number(opened_at: datetime, position: int = 0) -> int:
     """Return the number of its row on SQLite: the rows lie in the order of the list."""
     number = (int(opened_at.timestamp()) << _BITS) | (position & ((1 << _BITS) - 1))
-    return min(number, _LAST_ROW)
+    return max(-_LAST_ROW, min(number, _LAST_ROW))
 
 
 def create(connection: Connection) -> None:

@@ -32,7 +32,7 @@ def upgrade() -> None:
     search.fill(op.get_bind())
 
 
-def downgrade() -> None:
+def downgrade() -> None:  # the marks stay: an older uproar finds words, but not those of one subject
     for name in _NEW:
         op.drop_index(name, table_name="incidents")
     with op.batch_alter_table("incidents") as batch_op:

@@ -62,6 +62,10 @@ async def test_filters_are_honoured(call, advancer):
     assert await found(subject="air-quillon", until="2026-03-02T12:01:00Z") == [low]
     assert await found(since="2026-03-02T13:00:30+01:00") == [high]
     assert await found(q="LOST my bag") == [high, low]
+    assert await found(q="lost", since="0001-01-01T00:00:00Z") == [high, low]
+    assert await found(q="lost", until="9000-01-01T00:00:00Z") == [high, low]
+    assert await found(q="lost", until="0001-01-02T00:00:00Z") == []
+    assert await found(q="ope") == await found(q="=open") == []  # how it stands is in no text
     assert await found(q="guitar") == []
 
 
