@@ -138,7 +138,9 @@ def main(
     shown = table(every, [done[w.name] for w in runs if w.name in done])
     print(shown)
     if write:
-        write.write_text(f"{INTRODUCTION}\n{shown}\n", "utf-8")
+        count = sum(wanted.name in done for wanted in runs)
+        runs_said = f"Runs in this table: {count}, of {len(list(plan(streams(data), (1, 4, 12))))}."
+        write.write_text(f"{INTRODUCTION}\n{runs_said}\n\n{shown}\n", "utf-8")
     left = sum(wanted.name not in done for wanted in runs)
     different = [one.name for one in done.values() if one.differences]
     print(
