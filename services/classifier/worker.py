@@ -269,7 +269,14 @@ class _Group:
         # `committed` has no public way, and Faust's own commit() crashes the app on any error.
         thread = self._app.consumer._thread
         call = thread.call_thread(getattr(thread._consumer, method), *args)
-        return await asyncio.wait_for(call, timeout)
+        try:
+            return await asyncio.wait_for(call, timeout)
+        except asyncio.CancelledError:
+            if (asking := asyncio.current_task()) is None or asking.cancelling():
+                raise
+            # Not we were cancelled but the thread's answer: it has died. A task group would take our
+            # end for one that somebody asked for, and the process would go on without this agent.
+            raise RuntimeError("Faust's consumer has died") from self._app.crash_reason
 
     def _tp(self, number: int) -> TopicPartition:
         return TopicPartition(self._source, number)
