@@ -6,7 +6,7 @@ import threading
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 
-from services.broker import KafkaSettings, ensure_topics
+from services.broker import ensure_topics
 from services.classifier import worker as room
 from services.classifier.handler import Effects
 from services.classifier.worker import Worker
@@ -30,8 +30,8 @@ class Idle:
 
 async def test_a_consumer_that_dies_ends_the_worker_with_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "PROBE_EVERY", 1.0)
-    with broker() as servers:
-        settings = KafkaSettings(UPROAR_KAFKA_BOOTSTRAP_SERVERS=servers)
+    with broker() as address:
+        settings = address.settings()
         await asyncio.to_thread(ensure_topics, settings)
         worker = Worker(
             name="uproar-dies",
