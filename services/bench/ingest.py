@@ -29,6 +29,7 @@ from services.ingest.replay.client import Client
 from services.standalone.apart import keep_logs, own_settings
 from services.standalone.child import Child, Say
 from services.standalone.plan import Plan, where_to_push
+from services.standalone.up import quieten
 from uproar.errors import Unavailable
 from uproar.subject import Kind, Subject, SubjectId
 
@@ -142,6 +143,7 @@ async def _ingest(
         del os.environ["UPROAR_CONFIG"]
         async with broker(kafka, folder=folder) as servers:
             plan = Plan.load()
+            quieten("bench", plan)
             settings = plan.ingest.model_copy(update={"bootstrap_servers": servers})
             await asyncio.to_thread(ensure_topics, settings)
             await publish(settings, subjects)
