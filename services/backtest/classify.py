@@ -11,8 +11,8 @@ import numpy as np
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.classifier.engine import Engine, load
-from services.classifier.engine.mention import mark
 from services.classifier.engine.repeats import Repeats
+from services.classifier.judge import Marks, model_input
 
 MAX_LINE_BYTES = 1024 * 1024
 DIGITS = 4
@@ -68,8 +68,7 @@ def classify(lines: Iterable[bytes], engine: Engine, *, batch: int = 256) -> Ite
     while chunk := list(islice(rest, batch)):
         posts = [_read(line) for line in chunk]
         readable = [post for post in posts if isinstance(post, _Line)]
-        marks = getattr(engine, "marks", None)
-        rows = iter(engine.score([_text(post, marks) for post in readable]))
+        rows = iter(engine.score([_text(post, engine.marks) for post in readable]))
         for post, line in zip(posts, chunk, strict=True):
             if isinstance(post, _Line):
                 answer = _answer(post, next(rows), engine.heads)
@@ -106,10 +105,9 @@ def _surrogate(found: str | int | None) -> bool:
     return isinstance(found, str) and any("\ud800" <= c <= "\udfff" for c in found)
 
 
-def _text(post: _Line, marks: tuple[str, str] | None) -> str:
-    """Give what the model reads: as the score agent, with the mention of the subject marked."""
-    text = f"{post.title}. {post.text}" if post.title else post.text
-    return mark(text, (post.subject or "",), marks)
+def _text(post: _Line, marks: Marks) -> str:
+    names = (post.subject,) if post.subject else ()
+    return model_input(post.text, title=post.title, names=names, marks=marks)
 
 
 def _answer(post: _Line, row: Any, heads: tuple[str, ...]) -> dict[str, Any]:

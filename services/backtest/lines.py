@@ -197,7 +197,7 @@ def scored(raw: bytes, reader: Reader, *, stream: str) -> tuple[datetime, list[A
     post = reader.post(_with_text(raw), stream=stream)
     scores = _scores(raw)
     told = replace(post, text="") if post.text == _NO_TEXT else post
-    return post.created_at, assess(told, scores, RECORDED)
+    return post.created_at, assess(told, dict.fromkeys(told.subjects, scores), RECORDED)
 
 
 def _with_text(raw: bytes) -> bytes:

@@ -1,23 +1,21 @@
 """Recorded: a file of posts, to be scored, as the assessments the pipeline would make of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from services.backtest.chunk import POSTS, Chunk, Counts
 from services.backtest.gathering import Gathering
-from services.classifier.score import assess, text_of
+from services.classifier.judge import Model, judge
+from services.classifier.score import assess
 from services.ingest.recording import read_recording, stream_of
-from uproar.assessment import Assessment, Scores
+from uproar.assessment import Assessment
 from uproar.errors import Malformed
 from uproar.inbox import read_post
 from uproar.match import Matcher
 from uproar.post import Post
 from uproar.subject import Subject
-
-Score = Callable[[Sequence[str]], list[Scores | None]]
-"""Texts -> verdicts, in their order; None for a text without one."""
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.names = Matcher(self.subjects)
-        self.known = {subject.id for subject in self.subjects}
+        self.known = {subject.id: subject for subject in self.subjects}
 
     def post(self, raw: bytes, *, stream: str) -> Post:
         """
@@ -86,21 +84,19 @@ class Reader:
             raw, stream=stream, now=self.now, key=self.key, names=self.names, known=self.known
         )
 
-    def posts(self, file: Path, score: Score, *, model: str, batch: int = 256) -> Read:
+    def posts(self, file: Path, model: Model, *, batch: int = 256) -> Read:
         """
-        Read posts, and score those about a subject; a text that stands twice is scored once.
+        Read posts, and let a model judge those about a subject, as the score agent does.
 
         Raises:
             Misconfigured, Malformed: The file as a whole cannot be read.
         """
         read, posts = self._read(file)
-        texts = list(dict.fromkeys(text_of(post) for post in posts if post.subjects))
-        verdicts: dict[str, Scores | None] = {}
-        for begin in range(0, len(texts), batch):
-            part = texts[begin : begin + batch]
-            verdicts.update(zip(part, score(part), strict=True))
-        for post in posts:
-            read.take(post.created_at, assess(post, verdicts.get(text_of(post)), model))
+        for begin in range(0, len(posts), batch):
+            part = posts[begin : begin + batch]
+            verdicts = judge(part, self.known, model)
+            for post, towards in zip(part, verdicts, strict=True):
+                read.take(post.created_at, assess(post, towards, model.name))
         return read
 
     def _read(self, file: Path) -> tuple[Read, list[Post]]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from services.backtest.chunk import Counts
 from services.backtest.detecting import STREAM, Outcome, detect
-from services.backtest.recorded import Reader, Score
+from services.backtest.recorded import Reader
 from services.backtest.scored import detect_scores
+from services.classifier.judge import Marks, Model
 from services.classifier.score import Scorer
 from services.process import read_document
 from services.pseudonyms import PseudonymSettings, digest
@@ -70,8 +71,8 @@ def main(
         }
         model = None
         if posts is not None:
-            score, model = _scorer(bar, settings)
-            read = reader.posts(posts, score, model=model)
+            judge = _model(bar, settings)
+            model, read = judge.name, reader.posts(posts, judge)
             bar.update(task, total=len(read.times))
             counts, outcome = read.counts, detect(read.chunks(subjects), subjects, **tell)
         elif scores is not None:
@@ -100,21 +101,35 @@ def _subjects(watch: Path, budget: str | None) -> list[Subject]:
     return [replace(subject, budget=budget) for subject in subjects]
 
 
-def _scorer(bar: Progress, settings: BacktestSettings) -> tuple[Score, str]:
-    """Return what scores texts and tells the bar, and the name of the model."""
+def _model(bar: Progress, settings: BacktestSettings) -> Model:
+    """Load the model; the bar shows how many texts it has read."""
     from services.classifier.engine import load  # noqa: PLC0415 - scored posts need no model
 
     scorer = Scorer(load(settings.model, device=settings.device))
     task = bar.add_task("scoring", total=None)
+    return _Watched(scorer, lambda read: bar.advance(task, read))
 
-    def score(texts: Sequence[str]) -> list[Scores | None]:
-        verdicts = scorer.score(texts)
-        if scorer.problem:
-            raise Misconfigured(scorer.problem)
-        bar.advance(task, len(texts))
+
+class _Watched:
+    """A model that tells how much it has read, and ends the run where the engine fails."""
+
+    def __init__(self, scorer: Scorer, tell: Callable[[int], None]) -> None:
+        self._scorer, self._tell = scorer, tell
+
+    @property
+    def name(self) -> str:
+        return self._scorer.name
+
+    @property
+    def marks(self) -> Marks:
+        return self._scorer.marks
+
+    def score(self, texts: Sequence[str]) -> list[Scores | None]:
+        verdicts = self._scorer.score(texts)
+        if self._scorer.problem:
+            raise Misconfigured(self._scorer.problem)
+        self._tell(len(texts))
         return verdicts
-
-    return score, scorer.name
 
 
 def _complain(read: Counts, console: Console) -> None:

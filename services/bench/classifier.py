@@ -16,14 +16,16 @@ from services.bench.rounds import Work
 from services.classifier.engine import Engine
 from services.classifier.engine.native.weights import read
 from services.classifier.engine.tokens import Tokeniser
+from services.classifier.follow import WatchList
 from services.classifier.score import Score, Scorer
 from uproar.post import Post, PostId
-from uproar.subject import SubjectId
-from uproar.topics import POSTS
+from uproar.subject import Subject, SubjectId
+from uproar.topics import POSTS, SUBJECTS
 from uproar.wire import Record
 
 BATCH = 256
 """What the worker hands over at a time."""
+_BENCH = Subject(id=SubjectId("bench"), name="Bench")
 
 
 def distinct(engine: Engine, texts: Sequence[str], *, batch: int = BATCH) -> Work:
@@ -69,14 +71,14 @@ def waits(engine: Engine, texts: Sequence[str]) -> Waits:
 
 
 async def _waits(engine: Engine, texts: Sequence[str]) -> Waits:
-    agent = Score(Scorer(engine), posts_partitions=4, partitions=4)
+    agent = _agent(engine)
     records = [_record(number, text) for number, text in enumerate(texts)]
     alone = []
     for record in records:
         began = time.perf_counter()
         await agent.handle(0, [record])
         alone.append(time.perf_counter() - began)
-    agent = Score(Scorer(engine), posts_partitions=4, partitions=4)
+    agent = _agent(engine)
     late = [0.0]
     ticking = asyncio.create_task(_tick(late))
     for at in range(0, len(records), BATCH):
@@ -84,6 +86,13 @@ async def _waits(engine: Engine, texts: Sequence[str]) -> Waits:
     ticking.cancel()
     p50, p99 = np.quantile(alone, [0.5, 0.99])
     return Waits(float(p50), float(p99), float(np.quantile(late, 0.99)), max(late))
+
+
+def _agent(engine: Engine) -> Score:
+    watch_list = WatchList()
+    watch_list.follow([SUBJECTS.record(_BENCH, key=_BENCH.id)])
+    watch_list.listed.set()
+    return Score(Scorer(engine), watch_list=watch_list, posts_partitions=4, partitions=4)
 
 
 async def _tick(late: list[float]) -> None:
@@ -102,7 +111,7 @@ def _record(number: int, text: str) -> Record:
         text=text,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         received_at=datetime(2026, 1, 1, tzinfo=UTC),
-        subjects=(SubjectId("bench"),),
+        subjects=(_BENCH.id,),
     )
     return replace(POSTS.record(post, key=post.id), offset=number, partition=0)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from services.broker import Follower, ensure_topics, partition_count
 from services.classifier import engine, metrics
 from services.classifier.detect import Detect, event_times
 from services.classifier.engine.mending import Mending
+from services.classifier.follow import WatchList
 from services.classifier.handler import Handler
 from services.classifier.score import Score, Scorer
 from services.classifier.settings import Agent, ClassifierSettings
@@ -24,6 +26,7 @@ from services.classifier.snapshot import Keeper
 from services.classifier.worker import Worker
 from services.process import Health, add_probes, logs, run, serve
 from uproar.topics import ASSESSMENTS, DELETIONS, POSTS, SOURCES, SUBJECTS
+from uproar.wire import Record
 
 log = structlog.get_logger(room="classifier/app")
 
@@ -61,12 +64,14 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
     settings.directory.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(ensure_topics, settings)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        beside, watch_list = _Beside(settings, health, stack), WatchList()
+        watch_list.listed = beside.follow("watch list", SUBJECTS.name, watch_list.follow)
         if Agent.DETECT in settings.agents:
-            detect = await _detect(settings, health, stack)
+            detect = _detect(watch_list, beside)
             group.create_task(_worker(Agent.DETECT, settings, health, detect).run(stop))
         if Agent.SCORE in settings.agents:
             phase.now = "loading the model"
-            score = await _score(settings, health)
+            score = await _score(settings, health, watch_list)
             group.create_task(_worker(Agent.SCORE, settings, health, score).run(stop))
         phase.now = None
         log.info(
@@ -76,7 +81,7 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
         )
 
 
-async def _score(settings: ClassifierSettings, health: Health) -> Score:
+async def _score(settings: ClassifierSettings, health: Health, watch_list: WatchList) -> Score:
     model = Mending(
         partial(engine.load, settings.model, device=settings.device, threads=settings.threads)
     )
@@ -85,22 +90,33 @@ async def _score(settings: ClassifierSettings, health: Health) -> Score:
     await asyncio.to_thread(scorer.score, ["warm up"])
     return Score(
         scorer,
+        watch_list=watch_list,
         posts_partitions=partition_count(settings, POSTS.name),
         partitions=partition_count(settings, ASSESSMENTS.name),
     )
 
 
-async def _detect(settings: ClassifierSettings, health: Health, stack: AsyncExitStack) -> Detect:
-    detect = Detect(rng=SystemRandom())
-    subjects = Follower(settings, SUBJECTS.name, detect.follow_subjects)
-    sources = Follower(settings, SOURCES.name, detect.follow_sources)
-    deletions = Follower(settings, DELETIONS.name, detect.follow_deletions)
-    detect.listed, detect.heard = subjects.whole, sources.whole
-    followed = (("watch list", subjects), ("sources", sources), ("deletions", deletions))
-    for part, follower in followed:
-        health.watch(part, partial(getattr, follower, "problem"))
+class _Beside:
+    """What is read beside the streams until ``stack`` ends."""
+
+    def __init__(self, settings: ClassifierSettings, health: Health, stack: AsyncExitStack) -> None:
+        self._settings, self._health, self._stack = settings, health, stack
+
+    def follow(
+        self, name: str, topic: str, handle: Callable[[list[Record]], None]
+    ) -> asyncio.Event:
+        """Follow a topic; returns what is set when it has been read whole."""
+        follower = Follower(self._settings, topic, handle)
+        self._health.watch(name, partial(getattr, follower, "problem"))
         follower.start()
-        stack.push_async_callback(follower.stop)
+        self._stack.push_async_callback(follower.stop)
+        return follower.whole
+
+
+def _detect(watch_list: WatchList, beside: _Beside) -> Detect:
+    detect = Detect(watch_list=watch_list, rng=SystemRandom())
+    detect.heard = beside.follow("sources", SOURCES.name, detect.follow_sources)
+    beside.follow("deletions", DELETIONS.name, detect.follow_deletions)
     return detect
 
 

@@ -18,14 +18,15 @@ from typing import Final
 import structlog
 
 from services.classifier import metrics
+from services.classifier.follow import Change as Listed
+from services.classifier.follow import WatchList, decoded
 from services.classifier.handler import Effects
 from services.traces import span, trace_id
 from uproar.assessment import Assessment
 from uproar.detector import Closed, Detector, Policy
-from uproar.errors import Malformed
 from uproar.post import OLDEST, Deletion, event_time
 from uproar.subject import Subject, SubjectId
-from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES, SUBJECTS, Topic
+from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES
 from uproar.watermark import Frontier, SourceState, State, Watermark
 from uproar.wire import ACCEPTED_AT, TRACEPARENT, Headers, Record
 
@@ -35,10 +36,9 @@ FRONTIER: Final = b"~frontier"
 """Key of the row that holds the Frontier of a partition; no subject can have that name."""
 SILENCE = timedelta(seconds=60)
 CLOCK_TOLERANCE = timedelta(days=1)  # ingest has looked closely: this keeps strangers' records out
-LIST_PATIENCE = 2.0  # seconds: ingest may know a new subject a little earlier than we
 MINUTE = timedelta(minutes=1)
 
-Change = Subject | SubjectId | list[Deletion]  # watched, no longer watched, taken back
+Change = Listed | list[Deletion]  # watched, no longer watched, taken back
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,42 +60,28 @@ class Detect:
     The agent between assessments and backlash.
 
     Attributes:
-        listed: Set when the watch list has been read whole: nothing is handled before.
+        watch_list: Who is watched; nothing is handled before it has been read whole.
         heard: Set when the states of the sources have been read whole: none is silent before.
     """
 
     def __init__(
         self,
         *,
+        watch_list: WatchList,
         policy: Policy | None = None,
         rng: Random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.listed, self.heard, self._policy = asyncio.Event(), asyncio.Event(), policy or Policy()
+        self.heard, self._policy = asyncio.Event(), policy or Policy()
         self._rng, self._now, self._monotonic = rng, now, monotonic
-        self._subjects: dict[SubjectId, Subject] = {}
-        self._strangers: set[SubjectId] = set()
-        self._list_changed = asyncio.Event()
+        self.watch_list = watch_list
+        watch_list.tell(self._change)
         self._states: dict[str, SourceState] = {}
         self._heard_at: dict[str, float] = {}
         self._parts: dict[int, _Part] = {}
 
     # ------------------------------------------------------------------------- what it is told of
-
-    def follow_subjects(self, records: Sequence[Record]) -> None:
-        """Take changes of the watch list."""
-        for record in records:
-            subject_id = SubjectId((record.key or b"").decode("utf-8", "replace"))
-            if record.value is None:
-                self._subjects.pop(subject_id, None)
-                self._strangers.add(subject_id)
-                self._change(subject_id)
-            elif isinstance(subject := _read(SUBJECTS, record), Subject):
-                self._subjects[subject.id] = subject
-                self._strangers.discard(subject.id)
-                self._change(subject)
-        self._list_changed.set()
 
     def follow_sources(self, records: Sequence[Record]) -> None:
         """
@@ -105,7 +91,7 @@ class Detect:
         comes while we listen counts from now, whatever the other machine's clock says.
         """
         for record in records:
-            state = _read(SOURCES, record)
+            state = decoded(SOURCES, record)
             if not isinstance(state, SourceState):
                 continue
             known = self._states.get(state.source)
@@ -117,7 +103,7 @@ class Detect:
 
     def follow_deletions(self, records: Sequence[Record]) -> None:
         """Take posts and accounts that were taken back."""
-        gone = [d for record in records if isinstance(d := _read(DELETIONS, record), Deletion)]
+        gone = [d for record in records if isinstance(d := decoded(DELETIONS, record), Deletion)]
         if gone:
             self._change(gone)
 
@@ -130,7 +116,7 @@ class Detect:
     def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
         """Start from the rows of a partition; see :class:`Handler`."""
         detector = Detector(policy=self._policy)
-        for subject in self._subjects.values():
+        for subject in self.watch_list.subjects.values():
             detector.watch(subject)
         kept = {SubjectId(key.decode()): row for key, row in rows.items() if key != FRONTIER}
         detector.load(kept, offsets_valid=offsets_valid)
@@ -147,28 +133,19 @@ class Detect:
 
     async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
         """Observe assessments, let watermarks close minutes, say what was decided."""
-        await self.listed.wait()
         latest = self._now() + CLOCK_TOLERANCE
         values = [(record, _value(record, latest)) for record in records]
-        await self._wait_for_strangers({v.subject for _, v in values if isinstance(v, Assessment)})
+        await self.watch_list.know({v.subject for _, v in values if isinstance(v, Assessment)})
         return await self._step(partition, values)
 
     async def tick(self, partition: int) -> Effects:
         """Close what only waited for a source that has fallen silent."""
         part = self._parts[partition]
-        if not self.listed.is_set() or (not part.changes and self._silent(part) == part.aside):
+        if not self.watch_list.listed.is_set() or (
+            not part.changes and self._silent(part) == part.aside
+        ):
             return Effects()
         return await self._step(partition, [])
-
-    async def _wait_for_strangers(self, named: set[SubjectId]) -> None:
-        """Let the watch list bring a subject that ingest knows already: two seconds, once for each."""
-        try:
-            async with asyncio.timeout(LIST_PATIENCE):
-                while named - self._subjects.keys() - self._strangers:
-                    self._list_changed.clear()
-                    await self._list_changed.wait()
-        except TimeoutError:
-            self._strangers |= named - self._subjects.keys()
 
     # ------------------------------------------------------------------------------------ the work
 
@@ -310,15 +287,6 @@ def _value(record: Record, latest: datetime) -> Assessment | Watermark:
     value: Assessment | Watermark = ASSESSMENTS.decode(record)
     event_time(value.at if isinstance(value, Watermark) else value.created_at, now=latest)
     return value
-
-
-def _read(topic: Topic, record: Record) -> object:
-    try:
-        return topic.decode(record)
-    except Malformed as error:
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        log.warning("record ignored", origin=where, reason=str(error))
-        return None
 
 
 def _minute(moment: datetime) -> datetime:

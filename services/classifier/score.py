@@ -19,7 +19,9 @@ from services import traces
 from services.classifier import metrics
 from services.classifier.engine import Engine
 from services.classifier.engine.repeats import Repeats
+from services.classifier.follow import WatchList
 from services.classifier.handler import Effects
+from services.classifier.judge import Marks, Verdicts, judge
 from services.classifier.owed import Debt, Owed
 from uproar.assessment import MAX_EVIDENCE_TEXT, Assessment, Scores
 from uproar.errors import Malformed, Unavailable
@@ -54,6 +56,21 @@ class Scorer:
         """Name of the model."""
         return self._engine.name
 
+    @property
+    def marks(self) -> Marks:
+        """
+        What the model wants around a mention. May block until it is loaded.
+
+        Raises:
+            Unavailable: There is no model; ``problem`` says why.
+        """
+        try:
+            return self._engine.marks
+        except Unavailable as error:
+            self.problem = str(error)
+            log.error("no engine, posts flow on unscored", reason=str(error))
+            raise
+
     def score(self, texts: Sequence[str]) -> list[Scores | None]:
         """Score texts, in order; None where the engine gives no probabilities. Blocks."""
         if not texts:
@@ -85,12 +102,7 @@ def _scores(row: Mapping[str, float]) -> Scores | None:
     return Scores(**known)
 
 
-def text_of(post: Post) -> str:
-    """Return what the model reads of a post; `uproar classify` reads the same."""
-    return f"{post.title}. {post.text}" if post.title else post.text
-
-
-def assess(post: Post, scores: Scores | None, model: str) -> list[Assessment]:
+def assess(post: Post, verdicts: Verdicts, model: str) -> list[Assessment]:
     """Say of a post what the model says, once for each subject it is about."""
     named = fingerprint(post.text)
     return [
@@ -100,8 +112,8 @@ def assess(post: Post, scores: Scores | None, model: str) -> list[Assessment]:
             stream=post.stream,
             network=post.network,
             created_at=post.created_at,
-            scores=scores,
-            model=None if scores is None else model,
+            scores=verdicts[subject],
+            model=None if verdicts[subject] is None else model,
             author=post.author,
             fingerprint=named,
             own=post.own or subject in post.own_of,
@@ -127,6 +139,7 @@ class Score:
     The agent between posts and assessments.
 
     Args:
+        watch_list: Whose names are marked in a text, for a model that was taught to look for them.
         posts_partitions: How many partitions posts have: a watermark passed on says so.
         partitions: How many partitions assessments have.
     """
@@ -135,11 +148,12 @@ class Score:
         self,
         scorer: Scorer,
         *,
+        watch_list: WatchList,
         posts_partitions: int,
         partitions: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._scorer, self._now = scorer, now
+        self._scorer, self._watch_list, self._now = scorer, watch_list, now
         self._posts_partitions, self._partitions = posts_partitions, partitions
         self._engine = asyncio.Lock()  # one thread at a time
         self._owed, self._probes = Owed(), 0
@@ -164,14 +178,14 @@ class Score:
         self._owed.settle(partition, len(debts))
         filled = [
             self._record(assessment, debt.headers)
-            for debt, scores in zip(debts, verdicts, strict=True)
-            if scores is not None
-            for assessment in assess(debt.post, scores, self._scorer.name)
+            for debt, towards in zip(debts, verdicts, strict=True)
+            for assessment in assess(debt.post, towards, self._scorer.name)
+            if assessment.scores is not None
         ]
-        metrics.FILLED_IN.inc(len(verdicts) - verdicts.count(None))
+        metrics.FILLED_IN.inc(len(verdicts) - _unscored(verdicts))
         return Effects(stages=[filled], hold=self._owed.oldest(partition))
 
-    async def _singly(self, debts: list[Debt]) -> tuple[list[Debt], list[Scores | None]]:
+    async def _singly(self, debts: list[Debt]) -> tuple[list[Debt], list[Verdicts]]:
         """
         Tell posts that the engine cannot bear from an engine that bears none.
 
@@ -179,7 +193,7 @@ class Score:
             The posts that are settled, those it cannot bear without scores; none if it is down.
         """
         self._probes += 1  # a text that is not remembered
-        verdicts = list[Scores | None]()
+        verdicts = list[Verdicts]()
         async with self._engine:
             await asyncio.to_thread(self._scorer.score, [f"probe {self._probes}"])
             if self._scorer.problem:
@@ -188,10 +202,16 @@ class Score:
             verdicts += await self._verdicts([debt.post])
         return debts[: len(verdicts)], verdicts
 
-    async def _verdicts(self, posts: Sequence[Post]) -> list[Scores | None]:
+    async def _verdicts(self, posts: Sequence[Post]) -> list[Verdicts]:
+        await self._watch_list.know({subject for post in posts for subject in post.subjects})
         async with self._engine:  # not on the loop: heartbeats and /live go on meanwhile
-            texts = [text_of(post) for post in posts]
-            return await asyncio.to_thread(self._scorer.score, texts)
+            return await asyncio.to_thread(self._judge, posts)
+
+    def _judge(self, posts: Sequence[Post]) -> list[Verdicts]:
+        try:
+            return judge(posts, self._watch_list.subjects, self._scorer)
+        except Unavailable:  # the scorer has said so: no model, no marks
+            return [dict.fromkeys(post.subjects) for post in posts]
 
     async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
         """First all assessments; when they are acknowledged, the watermarks, in their order."""
@@ -213,13 +233,13 @@ class Score:
             verdicts = await self._verdicts([each.post for each in posts])
         assessments = [
             self._record(assessment, go_on(each.headers))
-            for each, scores in zip(posts, verdicts, strict=True)
-            for assessment in assess(each.post, scores, self._scorer.name)
+            for each, towards in zip(posts, verdicts, strict=True)
+            for assessment in assess(each.post, towards, self._scorer.name)
         ]
         if posts and self._scorer.problem:
             metrics.GIVEN_UP.inc(self._owed.add(partition, posts))
         metrics.POSTS.inc(len(posts))
-        metrics.UNSCORED.inc(verdicts.count(None))
+        metrics.UNSCORED.inc(_unscored(verdicts))
         return Effects(stages=[assessments, marks], hold=self._owed.oldest(partition))
 
     def _record(self, assessment: Assessment, headers: Headers) -> Record:
@@ -237,6 +257,11 @@ class Score:
             ASSESSMENTS.record(passed, key=mark.source, headers=headers, partition=to)
             for to in range(self._partitions)
         ]
+
+
+def _unscored(verdicts: Sequence[Verdicts]) -> int:
+    """Count the posts of which nothing could be said."""
+    return sum(not any(towards.values()) for towards in verdicts)
 
 
 @lru_cache(maxsize=65_536)

@@ -22,6 +22,7 @@ from tests.databases import migrated, sqlite_url
 from tests.hostile import RECORDS
 from tests.shared import ROOT
 from tests.unit.services.backtest.test_classify import Lengths
+from tests.unit.services.classifier.fakes import a_watch_list
 from uproar.errors import Malformed
 from uproar.match import Matcher
 from uproar.topics import (
@@ -106,17 +107,22 @@ def test_there_is_enough_to_try(topic):
     assert len(records(topic)) > 50
 
 
-async def test_score_takes_a_post_or_says_why_not():
-    score = Score(Scorer(Lengths()), posts_partitions=4, partitions=4)
+@pytest.mark.parametrize("marks", [None, ("►", "◄")])
+async def test_score_takes_a_post_or_says_why_not(monkeypatch, marks):
+    monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 0.0)
+    engine, watched = Lengths(), SUBJECTS.decode(_typical(SUBJECTS))
+    engine.marks = marks
+    score = Score(
+        Scorer(engine), watch_list=a_watch_list(watched), posts_partitions=4, partitions=4
+    )
     said = [await _outcome(score.handle(0, [record])) for record in records(POSTS)]
     assert {"taken"} < set(said)
     assert "" not in said
 
 
 async def test_detect_takes_an_assessment_or_says_why_not():
-    detect = Detect(rng=Random(1), now=lambda: NOON + timedelta(days=1))
-    detect.follow_subjects([SUBJECTS.record(SUBJECTS.decode(_typical(SUBJECTS)), key="x")])
-    detect.listed.set()
+    watch_list = a_watch_list(SUBJECTS.decode(_typical(SUBJECTS)))
+    detect = Detect(watch_list=watch_list, rng=Random(1), now=lambda: NOON + timedelta(days=1))
     detect.heard.set()
     detect.assigned(0, {}, offsets_valid=True)
     said = [await _outcome(detect.handle(0, [record])) for record in records(ASSESSMENTS)]
@@ -137,16 +143,16 @@ def _typical(topic: Topic) -> Record:
 
 
 async def test_followers_of_a_topic_go_on_whatever_they_read():
-    detect = Detect(rng=Random(1), now=lambda: NOON + timedelta(days=1))
+    watch_list = a_watch_list()
+    detect = Detect(watch_list=watch_list, rng=Random(1), now=lambda: NOON + timedelta(days=1))
     detect.assigned(0, {}, offsets_valid=True)
     for topic, follow in (
-        (SUBJECTS, detect.follow_subjects),
+        (SUBJECTS, watch_list.follow),
         (SOURCES, detect.follow_sources),
         (DELETIONS, detect.follow_deletions),
     ):
         for record in records(topic):
             follow([record])
-    detect.listed.set()
     detect.heard.set()
     await detect.tick(0)
 

@@ -244,5 +244,5 @@ def outcome(file: Path, watch: Path = WATCH) -> Outcome:
     subjects = watch_list(read_document(watch))
     scorer = Scorer(engine.load())
     reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
-    read = reader.posts(file, scorer.score, model=scorer.name)
+    read = reader.posts(file, scorer)
     return detect(read.chunks(subjects), subjects)

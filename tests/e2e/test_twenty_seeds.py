@@ -19,29 +19,37 @@ from uproar.subject import watch_list
 SEEDS = range(1, 21)
 
 
-@pytest.fixture(scope="module")
-def verdicts() -> dict[str, Scores | None]:
+class Remembering:
     """Every text is scored once, whichever seeds tell it."""
-    return {}
+
+    def __init__(self) -> None:
+        self._scorer = Scorer(engine.load(threads=2))
+        self._verdicts: dict[str, Scores | None] = {}
+        self.name, self.marks = self._scorer.name, self._scorer.marks
+
+    def score(self, texts: Sequence[str]) -> list[Scores | None]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._verdicts]
+        self._verdicts.update(zip(new, self._scorer.score(new), strict=True))
+        return [self._verdicts[text] for text in texts]
+
+
+@pytest.fixture(scope="module")
+def model() -> Remembering:
+    return Remembering()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_backlash_pages_and_the_giveaway_never_does(
     seed: int,
     tmp_path: Path,
-    verdicts: dict[str, Scores | None],
+    model: Remembering,
 ) -> None:
     told, subjects = story(seed), watch_list(read_document(WATCH))
     file = tmp_path / "story.jsonl"
     file.write_text("".join(json.dumps(post) + "\n" for post in told.posts), "utf-8")
 
-    def score(texts: Sequence[str]) -> list[Scores | None]:
-        new = [text for text in dict.fromkeys(texts) if text not in verdicts]
-        verdicts.update(zip(new, _scorer().score(new), strict=True))
-        return [verdicts[text] for text in texts]
-
     reader = Reader(subjects=subjects, key=b"k" * 32, now=datetime.now(UTC))
-    events = detect(reader.posts(file, score, model="shipped").chunks(subjects), subjects).backlash
+    events = detect(reader.posts(file, model).chunks(subjects), subjects).backlash
     pages = [event for event in events if event.page]
 
     assert pages, "the backlash did not page"
@@ -50,12 +58,3 @@ def test_the_backlash_pages_and_the_giveaway_never_does(
     minutes = (pages[0].at - told.onset) / timedelta(minutes=1)
     print(f"seed {seed}: paged {minutes:.0f} minutes after the song")
     assert minutes < 120
-
-
-_made: list[Scorer] = []
-
-
-def _scorer() -> Scorer:
-    if not _made:
-        _made.append(Scorer(engine.load(threads=2)))
-    return _made[0]

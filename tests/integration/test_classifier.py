@@ -20,7 +20,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.broker import KafkaSettings, ensure_topics
 from services.classifier import engine
-from services.classifier.score import Scorer, assess, text_of
+from services.classifier.judge import judge
+from services.classifier.score import Scorer, assess
 from services.classifier.snapshot import read
 from tests.broker import FORGETS, Address, a_broker, broker, free_port
 from tests.build import a_moment, a_post, a_source_state, a_subject, a_watermark
@@ -70,12 +71,13 @@ def the_story() -> tuple[Post, ...]:
 def what_the_detector_says() -> dict[str, list[Backlash]]:
     """The same posts without a broker: the model, then one detector."""
     scorer, detector, said = Scorer(engine.load()), Detector(), defaultdict(list)
-    for brand in BRANDS:
-        detector.watch(a_subject(brand))
+    watched = {brand: a_subject(brand) for brand in BRANDS}
+    for subject in watched.values():
+        detector.watch(subject)
     posts = the_story()
-    verdicts = scorer.score([text_of(post) for post in posts])
-    for offset, (post, scores) in enumerate(zip(posts, verdicts, strict=True)):
-        detector.observe_many(assess(post, scores, scorer.name), [offset])
+    verdicts = judge(posts, watched, scorer)
+    for offset, (post, towards) in enumerate(zip(posts, verdicts, strict=True)):
+        detector.observe_many(assess(post, towards, scorer.name), [offset])
     for event in detector.close_buckets(a_moment(minutes=CALM + BURST)).backlash:
         said[event.subject].append(event)
     assert [event.event for event in said[BRANDS[0]]][:1] == [Event.OPENED]

@@ -65,7 +65,7 @@ def test_the_series_pass_the_sanity_bar():
 
 def test_two_quiet_streams_go_through_the_model_and_do_not_page(tmp_path):
     scorer = Scorer(load(None))
-    book = replays.ScoreBook(tmp_path, scorer.name, scorer.score)
+    book = replays.ScoreBook(tmp_path, scorer)
     names = {"macbook-neo-2026-03-04", "airline-virginamerica-2015"}
     wanted = [entry for entry in replays.entries(DATA) if entry.id in names]
     judged = replays.replay(DATA, wanted, book, budget="1/month", now=datetime.now(UTC))

@@ -32,11 +32,14 @@ from uproar.match.signs import (
     Sign,
     account_name,
     handles_of,
+    literal_names,
     primary_subtag,
     signs_of,
     spellings,
 )
 from uproar.subject import Subject, SubjectId
+
+__all__ = ["Matcher", "literal_names"]
 
 _HANDLE = re.compile(r"(?<!\w)@(\w[\w-]*(?:[.@]\w[\w-]*)*)")
 _NEXT_SENTENCE = re.compile(r"\.(?=[A-Z])")

@@ -5,13 +5,14 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from uproar.match.folding import fold
+from uproar.match.folding import fold, unaccented
 from uproar.match.hashtags import squeeze
 from uproar.match.ordinary import is_ordinary
 from uproar.subject import Kind, Subject, SubjectId
 
 _SHORTEST_SQUEEZED: Final = 5
 _SHORTEST_IN_TAG: Final = 4
+_APOSTROPHES: Final = ("'", "’")
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 
 
@@ -108,6 +109,24 @@ def handles_of(subject: Subject) -> set[str]:
             if len(squeezed) >= _SHORTEST_IN_TAG and not is_ordinary(fold(name), None):
                 accounts.add(squeezed)
     return accounts - {""}
+
+
+@lru_cache(maxsize=16_384)
+def literal_names(subject: Subject) -> tuple[str, ...]:
+    """
+    Return what a text calls a subject, as it may stand there letter by letter; case apart.
+
+    Its names, with and without accents and with either apostrophe; their folded spellings, short
+    ones apart, as ``hm`` is not ``H.M.``; its accounts. Not its keywords: they say that a text is
+    about it, not who is meant.
+    """
+    accounts = {*subject.handles, *subject.own_accounts, *handles_of(subject)}
+    ways = {account_name(account) for account in accounts}
+    for name in (subject.name, *subject.aliases):
+        for way in (name, unaccented(name)):
+            ways |= {way.replace(a, b) for a in _APOSTROPHES for b in _APOSTROPHES}
+        ways |= {s for s in spellings(name) if len(s.replace(" ", "")) >= _SHORTEST_SQUEEZED}
+    return tuple(sorted(ways - {""}))
 
 
 def account_name(name: str) -> str:

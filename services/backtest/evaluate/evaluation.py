@@ -128,7 +128,7 @@ class Evaluation:
     def staged(self, book: replays.ScoreBook) -> None:
         """Stage hard negatives as posts, and two kinds of real backlash beside them."""
         rng = np.random.default_rng(self.part.seed + 50)
-        stages = staged.stages(self.size.staged, book.score, rng)
+        stages = staged.stages(self.size.staged, book, rng)
         with self._bar(f"{len(stages)} staged streams", staged.TICKS) as step:
             told = staged.run(stages, step)
         self.measures += staged.measures(stages, told)
@@ -138,7 +138,7 @@ class Evaluation:
 
         settings = BacktestSettings.load()
         scorer = Scorer(load(settings.model, device=settings.device))
-        return replays.ScoreBook(settings.data_dir / "evaluate", scorer.name, scorer.score)
+        return replays.ScoreBook(settings.data_dir / "evaluate", scorer)
 
     def real(self) -> None:
         """Hold alarms on real backgrounds against the budget."""

@@ -16,7 +16,8 @@ from services.backtest.detecting import Outcome, detect
 from services.backtest.evaluate.in_time import Entry, Verdict, judge
 from services.backtest.evaluate.metrics import Measure, proportion
 from services.backtest.evaluate.recordings import posts, read_json
-from services.backtest.recorded import Reader, Score
+from services.backtest.recorded import Reader
+from services.classifier.judge import Marks, Model
 from uproar.assessment import Scores
 from uproar.backlash import Backlash
 from uproar.errors import Misconfigured
@@ -43,17 +44,16 @@ class ScoreBook:
     """
     Verdicts of a model, kept between runs under the digest of the text: no text is kept.
 
-    Attributes:
-        model: Its name; another model has another book.
+    It stands for the model: another one, by its name, has another book.
     """
 
-    def __init__(self, folder: Path, model: str, score: Score) -> None:
+    def __init__(self, folder: Path, model: Model) -> None:
         """
         Raises:
             Misconfigured: The folder cannot be read or written.
         """
-        self.model, self._score = model, score
-        safe = re.sub(r"[^\w.-]+", "_", model)
+        self._model = model
+        safe = re.sub(r"[^\w.-]+", "_", model.name)
         self._file = folder / f"scores-{safe}.jsonl"
         self._known: dict[str, Scores | None] = {}
         try:
@@ -62,6 +62,16 @@ class ScoreBook:
                 self._read()
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise Misconfigured(f"{self._file}: {error}; remove it to score again") from error
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._model.name
+
+    @property
+    def marks(self) -> Marks:
+        """What the model wants around a mention."""
+        return self._model.marks
 
     def _read(self) -> None:
         whole = self._file.read_bytes().rpartition(b"\n")[0]  # an interrupted run may leave half
@@ -72,13 +82,17 @@ class ScoreBook:
     def score(self, texts: Sequence[str]) -> list[Scores | None]:
         """Score texts, those that are new by the model."""
         digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
-        new = [i for i, digest in enumerate(digests) if digest not in self._known]
+        new = {
+            digest: text
+            for digest, text in zip(digests, texts, strict=True)
+            if digest not in self._known
+        }
         if new:
-            verdicts = self._score([texts[i] for i in new])
+            verdicts = self._model.score(list(new.values()))
             with self._file.open("ab") as file:
-                for i, scores in zip(new, verdicts, strict=True):
-                    self._known[digests[i]] = scores
-                    file.write(msgspec.json.encode([digests[i], scores]) + b"\n")
+                for digest, scores in zip(new, verdicts, strict=True):
+                    self._known[digest] = scores
+                    file.write(msgspec.json.encode([digest, scores]) + b"\n")
         return [self._known[digest] for digest in digests]
 
 
@@ -135,7 +149,7 @@ def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: da
         with path.open("w", encoding="utf-8") as out:
             for row in posts(file):
                 out.write(json.dumps(input_post(row, subjects)) + "\n")
-        read = reader.posts(path, book.score, model=book.model)
+        read = reader.posts(path, book)
     watched = list(subjects.values())
     return Replayed(subjects, detect(read.chunks(watched), watched))
 

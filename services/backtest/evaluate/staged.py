@@ -10,7 +10,7 @@ import numpy as np
 from services.backtest.evaluate.hearing import SHIPPED
 from services.backtest.evaluate.metrics import Measure, proportion
 from services.backtest.evaluate.sayings import BACKLASH, NOT_A_BACKLASH
-from services.backtest.recorded import Score
+from services.classifier.judge import Model, model_input
 from uproar.assessment import Assessment, Scores
 from uproar.backlash import Backlash
 from uproar.detector import Detector
@@ -22,6 +22,7 @@ WARM, AFTER = timedelta(days=6), timedelta(hours=30)
 JUDGED: Final = timedelta(hours=6)
 RATES: Final = (0.5, 3.0, 12.0)
 SHARE: Final = 0.3
+BRAND: Final = "Acme"
 _TICK: Final = timedelta(minutes=5)
 TICKS: Final = (WARM + AFTER) // _TICK
 
@@ -115,7 +116,7 @@ def few_authors(stage: Stage, rng: np.random.Generator) -> None:
 
 def near_copies(stage: Stage, rng: np.random.Generator) -> None:
     """Let many accounts send the same sentence, a word added here and there."""
-    sentence = str(rng.choice(_FLOOD)).format(b="Acme")
+    sentence = str(rng.choice(_FLOOD)).format(b=BRAND)
     for _ in range(int(rng.integers(40, 120))):
         at = stage.at + timedelta(minutes=float(rng.uniform(0, 40)))
         words = sentence + str(rng.choice(_TAILS)) + f" https://x.example/{rng.integers(1_000_000)}"
@@ -124,7 +125,7 @@ def near_copies(stage: Stage, rng: np.random.Generator) -> None:
 
 def synchronous(stage: Stage, rng: np.random.Generator) -> None:
     """Let fresh accounts post by the clock, each its variation of a script."""
-    sentences = [s.format(b="Acme") for s in _FLOOD]
+    sentences = [s.format(b=BRAND) for s in _FLOOD]
     for number in range(int(rng.integers(30, 80))):
         at = stage.at + timedelta(seconds=20 * number + float(rng.uniform(0, 2)))
         words = str(rng.choice(sentences)).split()
@@ -146,7 +147,7 @@ def backlash(stage: Stage, rng: np.random.Generator) -> None:
 def _people(stage: Stage, rng: np.random.Generator, since: datetime, count: int) -> None:
     for number in range(count):
         at = since + timedelta(minutes=float(rng.gamma(2, 20)))
-        words = f"{BACKLASH.write('Acme', rng)} {rng.integers(1_000_000)} witness {number}"
+        words = f"{BACKLASH.write(BRAND, rng)} {rng.integers(1_000_000)} witness {number}"
         stage.add(at, probability(rng, negative=bool(rng.random() < 0.85)), text=words)
 
 
@@ -202,8 +203,8 @@ DIRECTED: Final[dict[str, tuple[Direct, bool]]] = {
 }
 
 
-def stages(each: int, score: Score, rng: np.random.Generator) -> list[Stage]:
-    """Stage so many of each kind, over sizes of brands in turn; ``score`` judges the sayings."""
+def stages(each: int, model: Model, rng: np.random.Generator) -> list[Stage]:
+    """Stage so many of each kind, over sizes of brands in turn; ``model`` judges the sayings."""
     found: list[Stage] = []
     kinds: list[tuple[str, Direct | None, bool]] = [
         (kind, direct, real) for kind, (direct, real) in DIRECTED.items()
@@ -217,19 +218,20 @@ def stages(each: int, score: Score, rng: np.random.Generator) -> list[Stage]:
             stage = Stage(kind, Subject(id=name, name=name), rate, at, real)
             calm(stage, BEGIN, BEGIN + WARM + AFTER, rng)
             if direct is None:
-                _in_words(stage, score, rng)
+                _in_words(stage, model, rng)
             else:
                 direct(stage, rng)
             found.append(stage)
     return found
 
 
-def _in_words(stage: Stage, score: Score, rng: np.random.Generator) -> None:
+def _in_words(stage: Stage, model: Model, rng: np.random.Generator) -> None:
     """Let a crowd write what the kind says, and the model judge it."""
     saying = NOT_A_BACKLASH[stage.kind]
     count = round((40 + 10 * stage.rate) * float(rng.uniform(0.7, 3)))
-    texts = [saying.write("Acme", rng) for _ in range(count)]
-    for text, scores in zip(texts, score(texts), strict=True):
+    texts = [saying.write(BRAND, rng) for _ in range(count)]
+    inputs = [model_input(text, title=None, names=(BRAND,), marks=model.marks) for text in texts]
+    for text, scores in zip(texts, model.score(inputs), strict=True):
         at = stage.at + timedelta(minutes=float(rng.gamma(2, 40)))
         if scores is not None:
             stage.add(at, scores, text=f"{text} {rng.integers(1_000_000)}")  # no two are copies

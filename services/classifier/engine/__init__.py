@@ -23,12 +23,16 @@ class Engine(Protocol):
         name: Name of the model, kept with every score.
         heads: Columns of the scores, named as in :class:`uproar.assessment.Scores`; the first
             three are ``negative``, ``neutral``, ``positive``.
+        marks: What stands around a mention of the subject that the sentiment is wanted towards;
+            None for a model that was not taught it, and reads every post for itself.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def heads(self) -> tuple[str, ...]: ...
+    @property
+    def marks(self) -> tuple[str, str] | None: ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """

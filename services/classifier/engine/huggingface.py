@@ -31,6 +31,7 @@ class HuggingFaceEngine:
     """
 
     heads: tuple[str, ...] = HEADS
+    marks: tuple[str, str] | None = None
 
     def __init__(self, model: str, *, device: str = "cpu", threads: int = 1) -> None:
         try:

@@ -20,6 +20,8 @@ class _Engine(Protocol):
     def name(self) -> str: ...
     @property
     def heads(self) -> tuple[str, ...]: ...
+    @property
+    def marks(self) -> tuple[str, str] | None: ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
@@ -51,6 +53,17 @@ class Mending:
     def heads(self) -> tuple[str, ...]:
         """Its columns; none before it is loaded."""
         return () if self._engine is None else self._engine.heads
+
+    @property
+    def marks(self) -> tuple[str, str] | None:
+        """
+        What it wants around a mention. Loads it if that is due, since a text that was written for
+        no marks is the wrong one for a model with them.
+
+        Raises:
+            Unavailable: As ``score``.
+        """
+        return self.load().marks
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """

@@ -20,6 +20,8 @@ class _Scores(Protocol):
     def name(self) -> str: ...
     @property
     def heads(self) -> tuple[str, ...]: ...
+    @property
+    def marks(self) -> tuple[str, str] | None: ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
@@ -56,6 +58,11 @@ class Repeats:
     def heads(self) -> tuple[str, ...]:
         """Columns of the scores."""
         return self._engine.heads
+
+    @property
+    def marks(self) -> tuple[str, str] | None:
+        """What the model wants around a mention; raises what the other engine raises."""
+        return self._engine.marks
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Score texts, as the other engine would; what that one raises leaves nothing behind."""

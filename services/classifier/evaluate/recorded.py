@@ -92,7 +92,7 @@ class Recorder:
         self.name = engine.name
         self.heads = engine.heads
         self.thresholds: dict[str, float] = getattr(engine, "thresholds", {})
-        self.marks: tuple[str, str] | None = getattr(engine, "marks", None)
+        self.marks: tuple[str, str] | None = engine.marks
         self.shares: tuple[float, ...] = getattr(engine, "shares", EQUAL)
         self.pooled = getattr(engine, "pooled", None)
         self.score_and_embed = getattr(engine, "score_and_embed", None)

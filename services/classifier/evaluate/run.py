@@ -135,8 +135,9 @@ def behaves(bench: Bench) -> list[Figure]:
         return [dict(zip(names, row.tolist(), strict=True)) for row in bench.scores(texts)]
 
     thresholds = getattr(bench.engine, "thresholds", {})
-    marks = getattr(bench.engine, "marks", None)
-    verdicts = behaviour.judge(behaviour.read(), score, thresholds, marks, bench.shares.tolist())
+    verdicts = behaviour.judge(
+        behaviour.read(), score, thresholds, bench.engine.marks, bench.shares.tolist()
+    )
     found = []
     for kind in ("all", *behaviour.rates(verdicts)):
         passed = np.array([not v.broken for v in verdicts if kind in {"all", v.case.kind}])

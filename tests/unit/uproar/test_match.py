@@ -10,7 +10,7 @@ import pytest
 
 from tests.build import a_subject
 from tests.shared import SHARED
-from uproar.match import Matcher
+from uproar.match import Matcher, literal_names
 from uproar.match.folding import fold, folded, plain, written
 from uproar.match.hashtags import TagReader
 from uproar.match.ordinary import guess_language, is_ordinary
@@ -26,6 +26,29 @@ def named(text, *subjects, lang=None, title=None):
 QUILLON = a_subject("air-quillon", handles=("@AirQuillon",), own_accounts=("AirQuillon",))
 TARGET = a_subject("target", handles=("Target",))
 FREE = a_subject("free", languages=("fr",), aliases=("Freebox",))
+
+
+# ------------------------------------------------------------------------- what it may be called
+
+
+def test_a_subject_is_called_by_its_names_and_accounts_but_not_by_its_keywords():
+    subject = a_subject(
+        "quillon",
+        name="L'Avion Égaré",
+        aliases=("H&M Air",),
+        handles=("@AvionEgare",),
+        own_accounts=("avion.aide",),
+        keywords=("lost luggage", "@avionhelp"),
+    )
+    called = {name.casefold() for name in literal_names(subject)}
+    assert {"l'avion égaré", "l’avion égaré", "l'avion egare", "l’avion egare"} <= called
+    assert {"l avion egare", "h&m air", "h and m air", "h et m air"} <= called
+    assert {"avionegare", "avion.aide", "avionhelp"} <= called
+    assert "lost luggage" not in called
+
+
+def test_a_short_name_has_no_spelling_that_is_another_word():
+    assert set(literal_names(a_subject("hm", name="H.M."))) == {"H.M."}
 
 
 # ------------------------------------------------------------------------------------- words

@@ -15,6 +15,7 @@ class Lengths:
 
     name = "lengths"
     heads = ("negative", "neutral", "positive")
+    marks: tuple[str, str] | None = None
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
         rows = [[len(t) / 100, 0.5, 0.25] if t else [np.nan] * 3 for t in texts]

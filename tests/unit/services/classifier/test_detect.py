@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from services.classifier.detect import FRONTIER, Detect, event_times
+from services.classifier.follow import WatchList
 from services.traces import trace_id
 from tests.build import (
     NOON,
@@ -17,6 +18,7 @@ from tests.build import (
     a_watermark,
     an_assessment,
 )
+from tests.unit.services.classifier.fakes import a_watch_list
 from uproar.backlash import Event
 from uproar.detector import Detector
 from uproar.errors import Malformed
@@ -48,9 +50,12 @@ def clock():
 
 
 def a_detect(clock: Clock) -> Detect:
-    detect = Detect(rng=Random(7), now=clock.now, monotonic=clock.monotonic)
-    detect.follow_subjects([SUBJECTS.record(a_subject(), key="air-quillon")])
-    detect.listed.set()
+    detect = Detect(
+        watch_list=a_watch_list(a_subject()),
+        rng=Random(7),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
     detect.heard.set()
     return detect
 
@@ -178,39 +183,39 @@ async def test_a_crash_at_any_place_repeats_ids_and_loses_none(clock):
 
 
 async def test_nothing_is_handled_before_the_watch_list_is_read(clock):
-    detect = a_detect(clock)
-    detect.listed.clear()
+    watch_list = WatchList()
+    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(a_watermark())]))
     done, _ = await asyncio.wait({handling}, timeout=0.1)
     assert done == set()
-    detect.listed.set()
+    watch_list.listed.set()
     await handling
 
 
 async def test_a_subject_that_ingest_knew_a_little_earlier_is_waited_for(clock):
-    detect = Detect(rng=Random(7), now=clock.now, monotonic=clock.monotonic)
-    detect.listed.set()
+    watch_list = a_watch_list()
+    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(an_assessment())]))
     await asyncio.sleep(0.05)
-    detect.follow_subjects([SUBJECTS.record(a_subject(), key="air-quillon")])
+    watch_list.follow([SUBJECTS.record(a_subject(), key="air-quillon")])
     effects = await handling
     assert effects.hold == 0
 
 
 async def test_a_subject_that_never_comes_is_waited_for_once(clock, monkeypatch):
-    monkeypatch.setattr("services.classifier.detect.LIST_PATIENCE", 0.05)
-    detect = Detect(rng=Random(7), now=clock.now, monotonic=clock.monotonic)
-    detect.listed.set()
+    monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 0.05)
+    watch_list = a_watch_list()
+    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
     detect.assigned(0, {}, offsets_valid=True)
     await detect.handle(0, [Topic().add(an_assessment())])
-    monkeypatch.setattr("services.classifier.detect.LIST_PATIENCE", 1e9)
+    monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 1e9)
     assert (await detect.handle(0, [Topic().add(an_assessment())])).hold is None
 
 
 async def test_a_subject_taken_from_the_list_is_heard_no_more(detect):
-    detect.follow_subjects([SUBJECTS.record(None, key="air-quillon")])
+    detect.watch_list.follow([SUBJECTS.record(None, key="air-quillon")])
     out = await play(detect, the_story().records)
     assert events(out) == []
 
@@ -400,7 +405,7 @@ async def test_what_can_never_be_is_malformed_before_anything_is_remembered(dete
 
 async def test_records_of_the_lists_that_cannot_be_read_are_ignored(detect):
     broken = Record(topic=SUBJECTS.name, value=b"{", key=b"x", partition=0, offset=0)
-    detect.follow_subjects([broken])
+    detect.watch_list.follow([broken])
     detect.follow_sources([broken])
     detect.follow_deletions([broken])
     assert events(await play(detect, the_story().records)) != []

@@ -1,5 +1,6 @@
 """Posts become assessments, each on its own; watermarks follow what stood before them."""
 
+import asyncio
 import threading
 from datetime import UTC, datetime
 
@@ -9,11 +10,14 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.classifier.score import Score, Scorer, assess, partition_of, text_of
-from tests.build import NOON, a_moment, a_post, a_watermark, some_scores
-from uproar.errors import Malformed
+from services.classifier.engine.mending import PATIENCE, Mending
+from services.classifier.follow import WatchList
+from services.classifier.score import Score, Scorer, assess, partition_of
+from tests.build import NOON, a_moment, a_post, a_subject, a_watermark, some_scores
+from tests.unit.services.classifier.fakes import a_watch_list
+from uproar.errors import Malformed, Misconfigured
 from uproar.post import fingerprint
-from uproar.topics import ASSESSMENTS, POSTS
+from uproar.topics import ASSESSMENTS, POSTS, SUBJECTS
 from uproar.watermark import State
 from uproar.wire import Record
 
@@ -24,7 +28,8 @@ class ScriptedEngine:
     name = "scripted"
     heads = ("negative", "neutral", "positive", "complaint")
 
-    def __init__(self) -> None:
+    def __init__(self, marks: tuple[str, str] | None = None) -> None:
+        self.marks = marks
         self.batches: list[list[str]] = []
         self.threads: set[int] = set()
         self.down = False
@@ -47,9 +52,19 @@ def engine():
     return ScriptedEngine()
 
 
+def a_score(engine, watch_list: WatchList | None = None) -> Score:
+    return Score(
+        Scorer(engine),
+        watch_list=watch_list or a_watch_list(a_subject("air-quillon"), a_subject("air-other")),
+        posts_partitions=3,
+        partitions=4,
+        now=lambda: NOON,
+    )
+
+
 @pytest.fixture
 def score(engine):
-    return Score(Scorer(engine), posts_partitions=3, partitions=4, now=lambda: NOON)
+    return a_score(engine)
 
 
 def read(value, *, offset: int = 0, headers=()) -> Record:
@@ -92,16 +107,13 @@ def test_own_is_what_the_sender_says_or_the_subject_whose_account_it_is():
         a_post(own_of=("b",), subjects=("a", "b")),
         a_post(subjects=("a", "b")),
     ]
-    own = [[a.own for a in assess(post, some_scores(), "m")] for post in posts]
+    verdicts = dict.fromkeys(("a", "b"), some_scores())
+    own = [[a.own for a in assess(post, verdicts, "m")] for post in posts]
     assert own == [[True, True], [False, True], [False, False]]
 
 
 def test_a_subject_that_is_named_twice_is_assessed_once():
-    assert len(assess(a_post(subjects=("a", "a")), None, "m")) == 1
-
-
-def test_the_model_reads_the_title_before_the_text():
-    assert text_of(a_post(title="Terrible", text="never again")) == "Terrible. never again"
+    assert len(assess(a_post(subjects=("a", "a")), {"a": None}, "m")) == 1
 
 
 async def test_a_post_about_nobody_is_dropped(score, engine):
@@ -121,6 +133,107 @@ async def test_a_watermark_goes_to_every_partition_after_the_posts_and_says_wher
         assert (passed.source, passed.at, passed.state) == (mark.source, mark.at, State.ENDED)
         assert (passed.partition, passed.partitions) == (2, 3)
     assert {record.headers for record in marks} == {headers}
+
+
+TWO = ("air-quillon", "air-other")
+
+
+async def test_a_model_with_marks_judges_a_post_towards_each_of_its_subjects():
+    class Sided(ScriptedEngine):
+        """What is marked behind a ``but`` is liked, all else is not."""
+
+        def score(self, texts):
+            rows = super().score(texts)
+            liked = ["<" in text.partition(" but ")[2] for text in texts]
+            rows[liked] = [0.1, 0.1, 0.8, 0.1]
+            return rows
+
+    engine = Sided(marks=("<", ">"))
+    post = a_post(title="Lost", text="Air Quillon x0.90000 but @AirOther is fine", subjects=TWO)
+    effects = await a_score(engine).handle(2, [read(post)])
+    assert engine.batches == [
+        [
+            "Lost. <Air Quillon> x0.90000 but @AirOther is fine",
+            "Lost. Air Quillon x0.90000 but <@AirOther> is fine",
+        ]
+    ]
+    assert [(v.subject, v.scores.negative) for v in values(effects.stages[0])] == [
+        ("air-quillon", pytest.approx(0.9)),
+        ("air-other", pytest.approx(0.1)),
+    ]
+
+
+async def test_a_model_without_marks_reads_a_post_once(score, engine):
+    post = a_post(text="Air Quillon x0.90000 but Air Other is fine", subjects=TWO)
+    effects = await score.handle(2, [read(post)])
+    assert engine.batches == [[post.text]]
+    assert [v.scores.negative for v in values(effects.stages[0])] == [0.9, 0.9]
+
+
+async def test_subjects_that_the_text_does_not_name_share_one_reading():
+    engine = ScriptedEngine(marks=("<", ">"))
+    post = a_post(text="x0.70000 and #boycottboth", subjects=TWO)
+    effects = await a_score(engine).handle(2, [read(post)])
+    assert engine.batches == [[post.text]]
+    assert {v.scores.negative for v in values(effects.stages[0])} == {0.7}
+
+
+async def test_a_subject_that_is_not_on_the_list_is_not_marked(monkeypatch):
+    monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 0.0)
+    engine = ScriptedEngine(marks=("<", ">"))
+    score = a_score(engine, a_watch_list(a_subject("air-quillon")))
+    post = a_post(text="Air Quillon and Air Other", subjects=TWO)
+    await score.handle(2, [read(post)])
+    assert engine.batches == [["<Air Quillon> and Air Other", post.text]]
+
+
+async def test_nothing_is_read_before_the_watch_list_so_that_a_replay_marks_the_same():
+    engine, watch_list = ScriptedEngine(marks=("<", ">")), WatchList()
+    handling = asyncio.create_task(
+        a_score(engine, watch_list).handle(2, [read(a_post(text="x0.5"))])
+    )
+    done, _ = await asyncio.wait({handling}, timeout=0.05)
+    assert (done, engine.batches) == (set(), [])
+    watch_list.follow([SUBJECTS.record(a_subject(), key="air-quillon")])
+    watch_list.listed.set()
+    await handling
+    assert engine.batches == [["x0.5"]]
+
+
+async def test_what_is_owed_is_marked_like_everything_else():
+    engine = ScriptedEngine(marks=("<", ">"))
+    score = a_score(engine)
+    engine.down = True
+    post = a_post(text="Air Quillon x0.90000 but Air Other", subjects=TWO)
+    await score.handle(2, [read(post, offset=7)])
+    engine.down = False
+    filled = await score.tick(2)
+    assert engine.batches[-1] == [
+        "<Air Quillon> x0.90000 but Air Other",
+        "Air Quillon x0.90000 but <Air Other>",
+    ]
+    assert [v.subject for v in values(filled.stages[0])] == list(TWO)
+    assert filled.hold is None
+
+
+async def test_a_model_that_comes_late_reads_no_text_that_was_written_without_its_marks():
+    engine, there, clock = ScriptedEngine(marks=("<", ">")), [], [0.0]
+
+    def load():
+        if not there:
+            raise Misconfigured("no such folder")
+        return engine
+
+    score = a_score(Mending(load, monotonic=lambda: clock[0]))
+    effects = await score.handle(2, [read(a_post(text="Air Quillon x0.9"), offset=7)])
+    assert [v.scores for v in values(effects.stages[0])] == [None]
+    assert "no such folder" in (score._scorer.problem or "")
+    there.append(engine)
+    clock[0] += PATIENCE.total_seconds()
+    filled = await score.tick(2)
+    assert engine.batches == [["<Air Quillon> x0.9"]]
+    assert [v.scores.negative for v in values(filled.stages[0])] == [pytest.approx(0.9)]
+    assert score._scorer.problem is None
 
 
 async def test_a_failing_engine_lets_posts_flow_unscored_and_is_asked_again(score, engine):

@@ -43,16 +43,21 @@ def test_a_case_is_rejected_unless_it_pages_while_it_is_judged():
     assert all_.value == pytest.approx(2 / 3)
 
 
-def stage(kind, seed=1):
-    rng = np.random.default_rng(seed)
-    asked = []
+class Model:
+    name = "calm"
 
-    def score(texts):
-        asked.extend(texts)
+    def __init__(self, marks=None):
+        self.marks, self.asked = marks, []
+
+    def score(self, texts):
+        self.asked += texts
         return [some_scores(0.1) for _ in texts]
 
-    staged_ = [s for s in staged.stages(1, score, rng) if s.kind == kind]
-    return staged_[0], asked
+
+def stage(kind, seed=1, marks=None):
+    rng, model = np.random.default_rng(seed), Model(marks)
+    staged_ = [s for s in staged.stages(1, model, rng) if s.kind == kind]
+    return staged_[0], model.asked
 
 
 def crowd(found):
@@ -97,6 +102,14 @@ def test_talk_in_words_is_judged_by_the_model():
     assert any(p.scores == some_scores(0.1) for _, p in found.posts)
     assert len(asked) > 20 * len(NOT_A_BACKLASH)
     assert all("{b}" not in text for text in asked)
+
+
+def test_a_model_with_marks_is_told_whom_the_talk_is_about(monkeypatch):
+    _, plain = stage("giveaway, in words")
+    found, marked = stage("giveaway, in words", marks=("<<", ">>"))
+    assert [text.replace("<<", "").replace(">>", "") for text in marked] == plain
+    assert all("<<" in text for text, bare in zip(marked, plain, strict=True) if "Acme" in bare)
+    assert not any("<<" in p.text for _, p in found.posts)
 
 
 def test_people_page_and_their_calm_week_does_not():

@@ -12,8 +12,10 @@ ONSET = datetime(2024, 3, 8, 12, 0, tzinfo=UTC)
 
 
 class Model:
-    def __init__(self):
-        self.asked = []
+    marks = None
+
+    def __init__(self, name="m"):
+        self.name, self.asked = name, []
 
     def score(self, texts):
         self.asked += texts
@@ -33,30 +35,31 @@ def test_a_row_becomes_a_post_without_its_labels():
 
 
 def test_the_book_asks_the_model_once_and_keeps_no_text(tmp_path):
-    model = Model()
-    first = ScoreBook(tmp_path, "m/1", model.score).score(["all broken", "fine"])
-    again = ScoreBook(tmp_path, "m/1", model.score).score(["fine", "all broken", "new"])
+    model = Model("m/1")
+    first = ScoreBook(tmp_path, model).score(["all broken", "fine"])
+    again = ScoreBook(tmp_path, model).score(["fine", "all broken", "new"])
     assert [s.negative for s in (*first, *again)] == [0.9, 0.1, 0.1, 0.9, 0.1]
     assert model.asked == ["all broken", "fine", "new"]
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"broken" not in kept
-    ScoreBook(tmp_path, "m/2", model.score).score(["fine"])
-    assert model.asked[-1] == "fine"
+    other = Model("m/2")
+    ScoreBook(tmp_path, other).score(["fine", "fine"])
+    assert other.asked == ["fine"]
 
 
 def test_a_book_that_was_cut_off_is_read_up_to_there(tmp_path):
     model = Model()
-    ScoreBook(tmp_path, "m", model.score).score(["one text", "another text"])
+    ScoreBook(tmp_path, model).score(["one text", "another text"])
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-9])
-    assert len(ScoreBook(tmp_path, "m", model.score).score(["one text", "another text"])) == 2
+    assert len(ScoreBook(tmp_path, model).score(["one text", "another text"])) == 2
     assert model.asked == ["one text", "another text", "another text"]
 
 
 def test_a_book_that_is_none_says_how_to_mend_it(tmp_path):
     (tmp_path / "scores-m.jsonl").write_text("nonsense\n")
     with pytest.raises(Misconfigured, match="remove it"):
-        ScoreBook(tmp_path, "m", Model().score)
+        ScoreBook(tmp_path, Model())
 
 
 def archive(folder):
@@ -83,14 +86,14 @@ def archive(folder):
     return folder
 
 
-def run(data, score, folder):
-    book = ScoreBook(folder, "m", score)
+def run(data, model, folder):
+    book = ScoreBook(folder, model)
     wanted = replays.entries(data)
     return replays.replay(data, wanted, book, budget="1/month", now=ONSET + timedelta(days=9))
 
 
 def test_a_storm_is_told_in_time_and_calm_is_not(tmp_path):
-    judged = run(archive(tmp_path), Model().score, tmp_path / "book")
+    judged = run(archive(tmp_path), Model(), tmp_path / "book")
     rows = {m.name: m for m in replays.measures(judged)}
     assert rows["replays, share in time"].value == 1.0
     assert 0 < rows["replay storm, minutes to page (in time)"].value < 30
@@ -99,7 +102,9 @@ def test_a_storm_is_told_in_time_and_calm_is_not(tmp_path):
 
 
 def test_a_miss_is_explained_by_the_readings(tmp_path):
-    judged = run(archive(tmp_path), lambda texts: [some_scores(0.2) for _ in texts], tmp_path / "b")
+    model = Model()
+    model.score = lambda texts: [some_scores(0.2) for _ in texts]
+    judged = run(archive(tmp_path), model, tmp_path / "b")
     told = [line for verdict in judged for line in replays.explain(*verdict)]
     assert told[0].startswith("MISSED storm: onset 2024-03-08 12:00")
     assert "statistic" in told[1]

@@ -9,6 +9,7 @@ from uproar.errors import Misconfigured, Unavailable
 
 class Engine:
     name, heads = "mine", ("negative", "neutral", "positive")
+    marks = ("<", ">")
     broken = False
 
     def score(self, texts):
@@ -42,6 +43,15 @@ def test_it_is_loaded_at_the_first_need_and_once(house):
     house.mending.score(["c"])
     assert len(house.loaded) == 1
     assert (house.mending.name, house.mending.heads) == ("mine", Engine.heads)
+
+
+def test_the_marks_are_those_of_the_engine_which_is_loaded_to_say_so(house):
+    house.files = False
+    with pytest.raises(Unavailable, match="no such folder"):
+        _ = house.mending.marks
+    house.now, house.files = PATIENCE.total_seconds(), True
+    assert house.mending.marks == ("<", ">")
+    assert len(house.loaded) == 1
 
 
 def test_what_cannot_be_loaded_is_unavailable_and_says_why_at_every_call(house):

@@ -12,6 +12,7 @@ class LengthEngine:
     """Scores a text by its length; a text with ``broken`` in it fails the batch, an empty one has none."""
 
     name, heads = "length", ("negative", "neutral", "positive")
+    marks = ("<", ">")
 
     def __init__(self):
         self.asked = []
