@@ -52,7 +52,11 @@ def the_story() -> tuple[Post, ...]:
     def say(text: str, brand: str, minute: int, second: int = 0) -> None:
         number = len(posts)
         name = brand.replace("-", " ").title()
-        said = f"{text.format(name)}, number {number}"
+        # words of its own in both halves, or the posts would be near copies
+        own = " ".join(
+            f"{place}{number}" for place in ("gate", "row", "seat", "desk", "bag", "case")
+        )
+        said = f"{text.format(name)}, {own}"
         at = a_moment(minutes=minute, seconds=second)
         posts.append(a_post(f"push:{number}", text=said, subjects=(brand,), created_at=at))
 
