@@ -220,7 +220,8 @@ class _Group:
         return {tp.partition: offset for tp, offset in offsets.items()}
 
     async def seek(self, number: int, offset: int) -> None:
-        await self._app.consumer.seek(self._tp(number), offset)
+        # On the consumer's thread: Faust's seek() runs on ours, and aiokafka's fetcher falls over it.
+        await self._app.consumer.seek_wait({self._tp(number): offset})
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         wanted = {self._tp(n): OffsetAndMetadata(offset, "") for n, offset in offsets.items()}
