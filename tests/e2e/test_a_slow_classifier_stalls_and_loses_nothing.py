@@ -54,7 +54,8 @@ def catches_up(tmp_path: Path, paged: StandIns) -> None:
     config.write_text(WATCH.read_text("utf-8") + toml(paged), "utf-8")
 
     with house(tmp_path) as home:
-        classifier = home.child("classifier")
+        classifier = home.process_of("classifier")
+        assert classifier is not None
         with slowed(classifier):
             accepted = push(home, posts)
             scored = home.metric("classifier", "uproar_classifier_posts_total")
@@ -75,7 +76,7 @@ def catches_up(tmp_path: Path, paged: StandIns) -> None:
                 "it to go on, slowly",
                 lambda: home.metric("classifier", "uproar_classifier_posts_total") > scored,
             )
-            assert home.child("classifier") == classifier
+            assert home.process_of("classifier") == classifier
 
         home.push([], source="storm", up_to=end, end="true")
         home.wait_until_judged(datetime.fromisoformat(end))
