@@ -10,8 +10,8 @@ from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH, story
 from tests.e2e.house import House, backtest, house, write
-from tests.e2e.standins import standins
 from tests.slowed import slowed
+from tests.standins import standins
 
 LAG = "uproar_classifier_lag_records"
 EVENT_TIME = "uproar_classifier_event_time_timestamp_seconds"

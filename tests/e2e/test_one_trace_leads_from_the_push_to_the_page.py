@@ -5,8 +5,8 @@ from pathlib import Path
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
 from tests.e2e.house import end_of, house, short_story, write
-from tests.e2e.standins import standins
 from tests.otlp import Collector, Span, collector
+from tests.standins import standins
 
 STEPS = {
     "push": "uproar-ingest",

@@ -7,7 +7,7 @@ from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
 from tests.broker import a_broker
 from tests.e2e.house import House, end_of, house, short_story, write
-from tests.e2e.standins import standins
+from tests.standins import standins
 
 
 def test_an_acknowledgement_reaches_slack_with_the_broker_down(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
 from tests.broker import free_port
 from tests.e2e.house import House, end_of, house, short_story, write
-from tests.e2e.standins import standins
 from tests.monitoring import ALERTS, DEPLOY, panels
+from tests.standins import standins
 
 NOTHING_TO_SHOW = {"What people did"}
 """Nobody pressed a button in Slack."""

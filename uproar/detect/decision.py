@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from uproar.detect import budget, gate
-from uproar.detect.policy import ALERT, DAY, SHORT, SLOW, WATCH, WINDOW_OF, Policy
+from uproar.detect.episode import Seen
+from uproar.detect.policy import ALERT, DAY, LEVELS, SHORT, SLOW, WATCH, WINDOW_OF, Policy
 from uproar.detect.scan import Scan, newest_authors, of_statistics, scan
 from uproar.watch import Array, Rows
 
@@ -133,6 +134,18 @@ class Finding:
     def closed(self, name: str, reason: str, level: int) -> "Finding":
         """Return it with one more gate that lets no more than a level through."""
         return replace(self, level=level, gates=self.gates | {name: reason})
+
+    def seen(self, minute: int) -> Seen:
+        """Return what it shows an episode; ``minute``: the first behind what was seen."""
+        return Seen(
+            minute=minute,
+            level=LEVELS[self.level] if self.level >= 0 else None,
+            lively=self.lively,
+            loud=self.loud,
+            excess=self.excess,
+            negative=self.negative,
+            posts=self.posts,
+        )
 
 
 def finding(decision: Decision, row: int) -> Finding:

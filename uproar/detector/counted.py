@@ -7,8 +7,7 @@ import numpy as np
 
 from uproar.detect import baseline, budget, crowd, episode
 from uproar.detect.decision import decide, finding
-from uproar.detect.episode import Seen
-from uproar.detect.policy import LEVELS, Policy
+from uproar.detect.policy import Policy
 from uproar.detect.tally import add_counts
 from uproar.watch import AUTHORS, BIN, Array, Row, Some, Table
 
@@ -124,16 +123,7 @@ class _Run:
                 continue
             row, found = Row(part, place), finding(decision, which)
             before = episode.read(row)
-            seen = Seen(
-                minute=number + 1,
-                level=LEVELS[found.level] if found.level >= 0 else None,
-                lively=found.lively,
-                loud=found.loud,
-                excess=found.excess,
-                negative=found.negative,
-                posts=found.posts,
-            )
-            after, change = episode.step(before, seen, self._policy)
+            after, change = episode.step(before, found.seen(number + 1), self._policy)
             if after is None:
                 continue
             episode.write(row, after)

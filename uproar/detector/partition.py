@@ -14,9 +14,9 @@ from uproar.detect import baseline, budget, crowd, episode
 from uproar.detect.coordination import STAGED, Coordination, coordination, repeats
 from uproar.detect.correction import correct
 from uproar.detect.decision import Finding, decide, finding
-from uproar.detect.episode import Change, Episode, Seen
+from uproar.detect.episode import Change, Episode
 from uproar.detect.heard import Heard
-from uproar.detect.policy import LEVELS, Policy
+from uproar.detect.policy import Policy
 from uproar.detect.tally import NOTHING, Tally, add, add_to_reading, count, five_minutes
 from uproar.detect.voices import Voices
 from uproar.detector.columns import Columns, columns_of
@@ -416,16 +416,7 @@ class Detector:
             allowed = made.allows(found.level, self._policy)
             if allowed < found.level:
                 found = found.closed("coordination", STAGED, allowed)
-        seen = Seen(
-            minute=minute,
-            level=LEVELS[found.level] if found.level >= 0 else None,
-            lively=found.lively,
-            loud=found.loud,
-            excess=found.excess,
-            negative=found.negative,
-            posts=found.posts,
-        )
-        after, change = episode.step(before, seen, self._policy)
+        after, change = episode.step(before, found.seen(minute), self._policy)
         if after is None:
             return None
         episode.write(row, after)

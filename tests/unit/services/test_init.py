@@ -1,6 +1,5 @@
 import os
 import stat
-import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from services.alerter.settings import read
 from services.cli import cli
 from services.demo.standins import StandIns
 from services.init import Draft, main, receivers, write
+from tests.standins import standins as running_standins
 from uproar.errors import Malformed, Misconfigured
 from uproar.subject import Kind, watch_list
 
@@ -26,21 +26,8 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def standins() -> Iterator[StandIns]:
-    import asyncio
-
-    made, up, over = StandIns(), threading.Event(), threading.Event()
-
-    async def live() -> None:
-        async with made:
-            up.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    assert up.wait(60)
-    yield made
-    over.set()
-    thread.join()
+    with running_standins() as made:
+        yield made
 
 
 def initialise(**given: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def standins() -> Iterator[StandIns]:
 
     thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
-    assert up.wait(30)
+    assert up.wait(60)
     try:
         yield made
     finally:
