@@ -9,7 +9,7 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,7 @@ class _Group:
 
     async def seek(self, number: int, offset: int) -> None:
         # On the consumer's thread: Faust's seek() runs on ours, and aiokafka's fetcher falls over it.
-        await self._app.consumer.seek_wait({self._tp(number): offset})
+        await self._answer(self._app.consumer.seek_wait({self._tp(number): offset}))
 
     async def commit(self, offsets: Mapping[int, int]) -> bool:
         wanted = {self._tp(n): OffsetAndMetadata(offset, "") for n, offset in offsets.items()}
@@ -270,6 +270,10 @@ class _Group:
         # `committed` has no public way, and Faust's own commit() crashes the app on any error.
         thread = self._app.consumer._thread
         call = thread.call_thread(getattr(thread._consumer, method), *args)
+        return await self._answer(call, timeout)
+
+    async def _answer(self, call: Awaitable[Any], timeout: float = CALL_TIMEOUT) -> Any:
+        """Wait for what the consumer's thread says."""
         try:
             return await asyncio.wait_for(call, timeout)
         except asyncio.CancelledError:
