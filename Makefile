@@ -1,5 +1,6 @@
 # The whole interface of a developer and of a newcomer. `make` prints it.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -14,7 +15,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 ENCODER := hatch_build.py services/classifier/engine/native/encoder.c
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
-.PHONY: help demo up test check lint types arch unit integration e2e chaos replays bench deploy-check install format clean
+.PHONY: help demo up test check lint types arch collect unit integration e2e chaos replays bench deploy-check install format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,7 +52,7 @@ up: $(VENV)/.standalone ## the same product, kept running; console and API on ht
 # ------------------------------------------------------------------------------------- the proof
 test: check integration e2e ## everything that must hold before a merge
 
-check: lint types arch unit ## lint, types, import contracts, unit, property and contract tests
+check: lint types arch collect unit ## lint, types, import contracts, unit, property and contract tests
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
@@ -61,6 +62,11 @@ types: $(VENV)/.dev
 
 arch: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 4
+
+# So that a module that moved is missed here, in seconds, and not when the slow tests want it.
+collect: $(VENV)/.dev
+	@$(PYTEST) -q --collect-only --disable-warnings tests/integration tests/e2e tests/chaos tests/bench | tail -n 12
+	@$(BIN)/python -c 'import tests.chaos.campaign, tests.replays.campaign'
 
 unit: $(VENV)/.dev
 	@$(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit tests/property tests/contract

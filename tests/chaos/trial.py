@@ -34,7 +34,7 @@ from services.ingest.replay import play, replay
 from tests.broker import Address, free_port
 from tests.chaos.real import Real, judged
 from tests.e2e.house import PATIENCE, House, end_of, house, outcome, short_story, write
-from tests.e2e.standins import standins
+from tests.standins import standins
 from uproar.topics import ASSESSMENTS, POSTS, Topic
 from uproar.watermark import Watermark
 from uproar.wire import Record
