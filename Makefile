@@ -65,7 +65,8 @@ arch: $(VENV)/.dev
 
 # So that a module that moved is missed here, in seconds, and not when the slow tests want it.
 collect: $(VENV)/.dev
-	@$(PYTEST) -q --collect-only --disable-warnings tests/integration tests/e2e tests/chaos tests/bench | tail -n 12
+	@said=$$($(PYTEST) -q --collect-only --disable-warnings tests/integration tests/e2e tests/chaos tests/bench) \
+	  && echo "slow suites: $${said##*$$'\n'}" || { echo "$$said"; exit 1; }
 	@$(BIN)/python -c 'import tests.chaos.campaign, tests.replays.campaign'
 
 unit: $(VENV)/.dev
