@@ -106,6 +106,15 @@ class MemoryOutbox:
         self.spent[receiver] = pace.spend(spent, len(due), now=now)
         return [self._leased(row) for row in due]
 
+    async def due(self, *, now: datetime) -> set[str]:
+        self._answer()
+        horizon = now + timedelta(minutes=6)
+        return {
+            row.delivery.receiver
+            for row in self.rows.values()
+            if not row.finished and row.state != "leased" and not now < row.next_at <= horizon
+        }
+
     async def settle(
         self, delivery: Delivery, outcome: Outcome, *, now: datetime, next_at: datetime | None
     ) -> bool:

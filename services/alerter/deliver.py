@@ -7,7 +7,7 @@ jump: how old a lease is, is measured on the clock of the event loop, which does
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -99,9 +99,11 @@ class Deliverer:
                 alarm.cancel()
             self._wake()
 
-    def _wake(self) -> None:
-        for wake in self._wakes.values():
-            wake.set()
+    def _wake(self, receivers: Iterable[ReceiverName] | None = None) -> None:
+        """Have some lanes look what is due; None: all of them."""
+        for receiver in self._wakes if receivers is None else receivers:
+            if receiver in self._wakes:  # another process may know more of them
+                self._wakes[receiver].set()
 
     async def _listen(self) -> None:
         while True:
@@ -111,11 +113,14 @@ class Deliverer:
 
     async def _tick(self) -> None:
         while True:
+            due = None
             try:
                 await self._look_after()
+                due = await self._outbox.due(now=self._clock())
+                self._troubles.pop("outbox", None)
             except Unavailable as error:
                 log.warning("cannot look for leases that ran out", reason=str(error))
-            self._wake()
+            self._wake(due)
             await asyncio.sleep(self._poll.total_seconds())
 
     async def _look_after(self) -> None:

@@ -243,7 +243,15 @@ class Outbox(Protocol):
         ``bundle``, which stays together for all attempts. A time that lies further ahead than any
         wait can be was written by a clock that has been set back since: it counts as come.
 
-        Called every second for every receiver: when nothing is due it must not write.
+        When nothing is due it must not write.
+        """
+        ...
+
+    async def due(self, *, now: datetime) -> Collection[ReceiverName]:
+        """
+        Return for whom ``lease`` may find something; for anybody else it finds nothing.
+
+        Asked every second, so that a house with many receivers costs one look and not one each.
         """
         ...
 

@@ -48,7 +48,7 @@ _LONGEST_REST: Final = timedelta(hours=1, minutes=1)
 
 
 # ------------------------------------------------------------------------------- what is due
-# Built once: they are asked every second for every receiver.
+# Built once: they are asked every second.
 
 _BEFORE: Final = DELIVERIES.alias("before")
 
@@ -73,15 +73,16 @@ _RESTS: Final = (
     )
     .exists()
 )
+_COME: Final = or_(
+    DELIVERIES.c.next_at <= bindparam("now"), DELIVERIES.c.next_at > bindparam("longest_wait")
+)
+_AWAITED: Final = select(DELIVERIES.c.receiver).where(within(WAITING), _COME).distinct()
 _DUE: Final = (
     select(DELIVERIES)
     .where(
         DELIVERIES.c.receiver == bindparam("receiver"),
         within(WAITING),
-        or_(
-            DELIVERIES.c.next_at <= bindparam("now"),
-            DELIVERIES.c.next_at > bindparam("longest_wait"),
-        ),
+        _COME,
         DELIVERIES.c.sequence == _FIRST,
         or_(DELIVERIES.c.bundle.is_(None), DELIVERIES.c.bundle == DELIVERIES.c.id),
         WANTED,
@@ -171,6 +172,11 @@ class SqlOutbox:
                 )
             )
         return leased
+
+    async def due(self, *, now: datetime) -> Collection[ReceiverName]:
+        moment = {"now": now, "longest_wait": now + _LONGEST_WAIT}
+        async with self._database.reading() as transaction:
+            return set((await transaction.scalars(_AWAITED, moment)).all())
 
     async def settle(
         self, delivery: Delivery, outcome: Outcome, *, now: datetime, next_at: datetime | None

@@ -146,6 +146,24 @@ async def test_a_delivery_goes_out_at_once_though_the_next_poll_is_far():
         await house.until("delivered")
 
 
+async def test_who_has_nothing_due_costs_no_look_of_its_own():
+    house = House(slack := ScriptedNotifier("slack"), ScriptedNotifier("duty"))
+    asked = []
+    lease = house.outbox.lease
+
+    async def counted(receiver, **about):
+        asked.append(receiver)
+        return await lease(receiver, **about)
+
+    house.outbox.lease = counted
+    async with house.working():
+        for number in range(5):
+            house.outbox.put(a_delivery(id=f"01J0{number}", incident=f"i-{number}"))
+            await house.until("delivered", f"01J0{number}")
+    assert len(slack.seen) == 5
+    assert asked.count("duty") <= 2  # at the start, and woken for the end
+
+
 async def test_a_retry_waits_within_its_ceiling_and_then_succeeds():
     house = House(slack := ScriptedNotifier("slack", Retry("down"), Retry("down")))
     house.outbox.put(a_delivery())

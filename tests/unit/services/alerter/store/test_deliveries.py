@@ -67,6 +67,21 @@ async def test_a_page_is_leased_whole_and_once(advancer: Advancer, outbox: SqlOu
     assert len(await leased(outbox, DUTY)) == 1
 
 
+async def test_who_has_something_due_is_known_in_one_look(advancer: Advancer, outbox: SqlOutbox):
+    assert await outbox.due(now=NOON) == set()
+    await opened(advancer)
+    assert await outbox.due(now=NOON) == {ROOM, DUTY}
+    (page,) = await leased(outbox)
+    assert await outbox.due(now=NOON) == {DUTY}
+
+    later = a_moment(seconds=40)
+    assert await outbox.settle(page, Retry("busy"), now=NOON, next_at=later)
+    assert await outbox.due(now=a_moment(seconds=39)) == {DUTY}
+    assert await outbox.due(now=later) == {ROOM, DUTY}
+    assert ROOM in await outbox.due(now=a_moment(minutes=-30))  # the clock was set back
+    assert len(await leased(outbox, now=a_moment(minutes=-30))) == 1
+
+
 async def test_what_is_sent_is_done_and_gives_the_next_one_its_parent(
     advancer: Advancer, outbox: SqlOutbox, database: Database
 ):
