@@ -10,21 +10,22 @@ from rich.progress import Progress
 from services.classifier.train.batches import packed
 from services.classifier.train.device import chosen, precision
 from services.classifier.train.model import Classifier, padded
+from services.classifier.train.settings import Embedding
 
 _BATCH_TOKENS = 4096
 
 
 def anchors(
-    base: Classifier, ids: list[list[int]], wanted: list[int], size: int, file: Path
+    base: Classifier, ids: list[list[int]], wanted: list[int], wish: Embedding, file: Path
 ) -> NDArray[np.float16]:
     """
-    Embed rows by the base, centred and turned onto their ``size`` main directions.
+    Embed rows by the base, centred and turned onto their main directions but the very first.
 
     Args:
         base: All layers of the base, untrained.
         ids: Tokens of all rows.
         wanted: Row numbers that the run will see; the others stay at 0.
-        size: Numbers of a vector.
+        wish: How many numbers, and how many directions to leave out.
         file: Where they are kept for a resumed run, and taken from if there.
 
     Returns:
@@ -32,15 +33,15 @@ def anchors(
     """
     if file.is_file():
         kept: NDArray[np.float16] = np.load(file, allow_pickle=False)
-        if kept.shape == (len(ids), size):
+        if kept.shape == (len(ids), wish.size):
             return kept
     vectors = _pooled(base, ids, wanted)
     mean = vectors.mean(axis=0)
     spread = np.cov(vectors - mean, rowvar=False)
     _, directions = np.linalg.eigh(spread)  # the largest come last
-    turned = (vectors - mean) @ directions[:, ::-1][:, :size]
+    turned = (vectors - mean) @ directions[:, ::-1][:, wish.skip : wish.skip + wish.size]
     turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
-    found = np.zeros((len(ids), size), np.float16)
+    found = np.zeros((len(ids), wish.size), np.float16)
     found[wanted] = turned
     file.parent.mkdir(parents=True, exist_ok=True)
     np.save(file, found)

@@ -113,7 +113,7 @@ def _train(run: Prepared, settings: Settings, *, resume: bool) -> None:
     if settings.embedding:
         every = untrained(settings.base, run.kept, _depth(settings))
         kept = settings.work / "anchors.npy"
-        targets = anchors(every, encoded.ids, seen, settings.embedding.size, kept)
+        targets = anchors(every, encoded.ids, seen, settings.embedding, kept)
     taught = None
     if settings.distil:
         ids = [(part.source.file, [row.id for row in part.train]) for part in run.parts]

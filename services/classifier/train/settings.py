@@ -63,10 +63,13 @@ class Embedding(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     Attributes:
         size: Numbers of a vector.
+        skip: Main directions of the base's vectors to leave out first: what all posts share, and
+            their language, tell no event from another (Mu and Viswanath 2018, "All-but-the-top").
         weight: Weight of its loss beside that of the heads.
     """
 
     size: int = 128
+    skip: int = 0
     weight: float = 2.0
 
 
