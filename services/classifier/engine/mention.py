@@ -6,6 +6,8 @@ from functools import lru_cache
 
 MARKS = ("►", "◄")
 """Two pieces of the base's vocabulary that posts hardly use; a model learns them in training."""
+_BETWEEN = r"[\s_-]{0,3}"
+"""Between the words of a name: blanks, a hyphen, or nothing, as a hashtag or a handle has it."""
 _CACHED_SUBJECTS = 4096
 
 
@@ -36,8 +38,7 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     wanted = set()
     for name in names:
         words = name.strip().lstrip("@#").split()
-        wanted.add(r"\s+".join(map(re.escape, words)))
-        wanted.add("".join(map(re.escape, words)))  # as a hashtag or a handle has it
+        wanted.add(_BETWEEN.join(map(re.escape, words)))
     wanted.discard("")
     if not wanted:
         return None

@@ -16,6 +16,8 @@ NAMES = ("Air Quillon", "@airquillon")
     [
         ("Air Quillon broke it", "►Air Quillon◄ broke it"),
         ("never AIR  QUILLON again", "never ►AIR  QUILLON◄ again"),
+        ("Air-Quillon, air_quillon", "►Air-Quillon◄, ►air_quillon◄"),
+        ("in the air. Quillon came", "in the air. Quillon came"),
         ("@airquillon why?", "►@airquillon◄ why?"),
         ("#AirQuillon and #airquillonfail", "►#AirQuillon◄ and #airquillonfail"),
         ("an air quillonist", "an air quillonist"),
