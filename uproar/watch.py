@@ -24,6 +24,8 @@ STATISTICS: Final = 7
 """Six windows and the slow sum (:mod:`uproar.detect.policy`)."""
 SCALE: Final = 16.0
 """Hours are kept as sixteenths in half precision: from fractions of a post to a million an hour."""
+MOST_AN_HOUR: Final = 65_504.0 * SCALE
+"""Beyond it an hour counts as this."""
 
 UNBORN: Final = -1
 """``bin`` of a subject of which event time has not said anything yet."""

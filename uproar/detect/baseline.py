@@ -7,7 +7,7 @@ import numpy as np
 from uproar.detect import budget
 from uproar.detect.policy import BEFORE, HOURS_OF, Policy
 from uproar.detect.surprise import surprise
-from uproar.watch import BIN, BINS, HOURS, SCALE, WEEK, Array, Row, Rows, Some
+from uproar.watch import BIN, BINS, HOURS, MOST_AN_HOUR, SCALE, WEEK, Array, Row, Rows, Some
 
 BINS_AN_HOUR: Final = 60 // BIN
 JEFFREYS: Final = 0.5
@@ -134,7 +134,8 @@ def _enter(w: Some, hour: Array, policy: Policy) -> None:
     place, rows = hour % HOURS, np.arange(len(w))
     _slowly(w, hour - 1, policy)
     for name in ("negative", "all"):
-        w.change(f"hours_{name}")[rows, (hour - 1) % HOURS] = w[f"hour_{name}"] / SCALE
+        kept = np.minimum(w[f"hour_{name}"], MOST_AN_HOUR) / SCALE
+        w.change(f"hours_{name}")[rows, (hour - 1) % HOURS] = kept
         w[f"hour_{name}"] = 0.0
     midnight = np.flatnonzero(place == 0)
     if len(midnight):

@@ -77,3 +77,14 @@ def test_counted_minutes_give_the_events_of_the_posts_behind_them(seed):
     expected = by_detector(posts, lanes)
     assert any(page for *_, page in expected)
     assert sorted(by_minutes(posts, lanes)) == sorted(expected)
+
+
+def test_more_than_a_million_posts_an_hour_are_counted_as_a_million_and_page_nobody():
+    """Hours are kept in half precision, which ends there: beyond, nothing may become infinite."""
+    begin = minute_of(MONDAY)
+    an_hour = np.array([3_000_000.0])
+    usual = Minute(an_hour * 0.1 / 60, an_hour / 60, (an_hour * 0.1 / 60).astype(int))
+    minutes = [(begin + minute, usual) for minute in range(3 * 1440)]
+    with np.errstate(all="raise"):
+        events = list(run_counted(minutes, lanes=1, alarms_per_day=np.array([12 / 365.25])))
+    assert [event for event in events if event.page] == []
