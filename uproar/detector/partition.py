@@ -435,7 +435,8 @@ class Detector:
             episode=after,
             change=change,
             found=found,
-            authors=max(crowd.count(row["sketch"]), found.authors),
+            # no fewer than its own `why` says: that is a sum of chances, this a count of the clear ones
+            authors=max(crowd.count(row["sketch"]), found.authors, round(found.negative)),
             coordination=made.repeated,
             unscored=int(row["bin_unscored"]),
             evidence=self._evidence(subject.id, change, after, found, minute),
