@@ -93,8 +93,12 @@ def calm(stage: Stage, since: datetime, until: datetime, rng: np.random.Generato
 def probability(rng: np.random.Generator, *, negative: bool) -> float:
     """Draw what the shipped model would say of a post that is, or is not, negative."""
     called = rng.random() < (SHIPPED.hit if negative else SHIPPED.slip)
-    low, high = (0.5, 0.95) if called else (0.0, 0.3)
-    return float(rng.uniform(low, high))
+    above, below = (
+        (SHIPPED.found, SHIPPED.missed) if negative else (SHIPPED.mistaken, SHIPPED.passed)
+    )
+    mean, variance = above if called else below
+    floor = 0.5 if called else 0.0
+    return float(np.clip(rng.normal(mean, variance**0.5), floor, floor + 0.5))
 
 
 _FLOOD = (

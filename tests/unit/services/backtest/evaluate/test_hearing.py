@@ -18,15 +18,28 @@ def test_a_perfect_ear_counts_what_is():
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
-def test_the_sum_of_probabilities_has_the_models_mean_and_variance(count):
-    negative = np.full((20_000, 1), count)
-    heard = hear(SHIPPED, negative, np.zeros_like(negative))
-    mean = SHIPPED.hit * SHIPPED.high[0] + (1 - SHIPPED.hit) * SHIPPED.low[0]
-    spread = SHIPPED.hit * (1 - SHIPPED.hit) * (SHIPPED.high[0] - SHIPPED.low[0]) ** 2
-    spread += SHIPPED.hit * SHIPPED.high[1] + (1 - SHIPPED.hit) * SHIPPED.low[1]
+@pytest.mark.parametrize("negative", [True, False])
+def test_the_sum_of_probabilities_has_the_models_mean_and_variance(count, negative):
+    posts = np.full((100_000, 1), count)
+    none = np.zeros_like(posts)
+    heard = hear(SHIPPED, posts, none) if negative else hear(SHIPPED, none, posts)
+    called = SHIPPED.hit if negative else SHIPPED.slip
+    above, below = (
+        (SHIPPED.found, SHIPPED.missed) if negative else (SHIPPED.mistaken, SHIPPED.passed)
+    )
+    mean = called * above[0] + (1 - called) * below[0]
+    spread = called * (1 - called) * (above[0] - below[0]) ** 2
+    spread += called * above[1] + (1 - called) * below[1]
     assert heard.negative.mean() == pytest.approx(count * mean, rel=0.02)
     assert heard.negative.var() == pytest.approx(count * spread, rel=0.05)
-    assert heard.authors.mean() == pytest.approx(count * SHIPPED.hit, rel=0.02)
+    assert heard.authors.mean() == pytest.approx(count * called, rel=0.03)
+
+
+def test_the_shipped_model_hears_a_third_where_a_third_is_negative():
+    """That is the stream it is calibrated for: summed, its probabilities count the negative posts."""
+    many = np.full((2_000, 1), 60)
+    heard = hear(SHIPPED, many // 3, many - many // 3).negative.mean()
+    assert heard == pytest.approx(20, rel=0.2)
 
 
 def test_who_is_called_negative_has_at_least_half_a_post_in_the_sum():
