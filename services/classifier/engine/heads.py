@@ -80,7 +80,7 @@ class Heads:
 
     def scores(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn (posts, width) into (posts, names); a post's row never depends on the others."""
-        logits = _product(pooled, self._weight) + self._bias
+        logits = product(pooled, self._weight) + self._bias
         columns, at = [], 0
         for group in self._groups:
             part = logits[:, at : at + len(group.bias)]
@@ -90,10 +90,7 @@ class Heads:
 
     def embedding(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn (posts, width) into vectors of length 1: nearer the more alike their contents are."""
-        vectors = pooled if self._projection is None else _product(pooled, self._projection)
-        lengths = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-        unit: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-9)
-        return unit
+        return unit(pooled if self._projection is None else product(pooled, self._projection))
 
 
 def _values(group: Group, logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -108,7 +105,15 @@ def _values(group: Group, logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return expected
 
 
-def _product(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give each row length 1; one of zeros stays."""
+    lengths = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    short: NDArray[np.float32] = rows / np.maximum(lengths, 1e-9)
+    return short
+
+
+def product(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Multiply (rows, width) by (columns, width); a row of (rows, columns) depends on its own alone."""
     # not `@`: BLAS picks its order of addition by the number of posts
     parts = [
         (rows[at : at + _ROWS, None, :] * weight).sum(axis=-1) for at in range(0, len(rows), _ROWS)

@@ -11,8 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classifier.engine import lexical
 from services.classifier.engine.heads import Heads
+from services.classifier.engine.lexical import Lexical, joined
 from services.classifier.engine.native import NativeEncoder, Unsuitable
+from services.classifier.engine.native.weights import read
 from services.classifier.engine.portable import PortableEncoder
 from services.classifier.engine.tokens import Tokeniser
 
@@ -39,7 +42,8 @@ class Int8Engine:
     however many threads there are. The two encoders differ in the last digits.
 
     Args:
-        folder: ``model.bin``, ``tokenizer.json`` and ``heads.json``.
+        folder: ``model.bin``, ``tokenizer.json``, ``heads.json`` and, for an embedding that knows
+            words, ``lexical.npz``.
         device: ``cpu`` or ``cuda``.
         threads: How many compute at once; each takes a few texts from token ids to vectors. They
             give way to everything else on the machine.
@@ -64,6 +68,7 @@ class Int8Engine:
         self.marks: tuple[str, str] | None = self._heads.marks
         self.shares: tuple[float, ...] = self._heads.shares
         self._tokeniser = Tokeniser(folder / "tokenizer.json")
+        self._lexical = _lexical(folder)
         self.encoder, self._encoder = _encoder(folder, device, threads, encoder)
         self._pool = (
             ThreadPoolExecutor(threads, "engine", initializer=_give_way) if threads > 1 else None
@@ -85,7 +90,10 @@ class Int8Engine:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Score texts and give the embedding (texts, size), of length 1, from the same pass."""
         pooled = self.pooled(texts)
-        return self._heads.scores(pooled), self._heads.embedding(pooled)
+        vectors = self._heads.embedding(pooled)
+        if self._lexical is not None:
+            vectors = joined(vectors, self._lexical.vectors(self._tokeniser.encode(texts)))
+        return self._heads.scores(pooled), vectors
 
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Give what the heads stand on: the mean of the encoder's output; NaN as in ``score``."""
@@ -103,6 +111,15 @@ class Int8Engine:
         if readable:
             rows[readable] = self._encoder.encode([some for some in ids if some])
         return rows
+
+
+def _lexical(folder: Path) -> Lexical | None:
+    file = folder / lexical.FILE
+    if not file.is_file():
+        return None
+    stored = read(folder / "model.bin")
+    words = stored["encoder/embeddings_0/weight"]
+    return Lexical(words, stored["encoder/embeddings_0/weight_scale"], file)
 
 
 def _encoder(folder: Path, device: str, threads: int, wanted: str | None) -> tuple[str, Encoder]:

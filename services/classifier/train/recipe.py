@@ -1,9 +1,11 @@
 """Recipe: the steps of a training run, in their order."""
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from services.classifier.evaluate import rows as labelled
 from services.classifier.evaluate.bench import Bench
 from services.classifier.evaluate.recorded import Recorder, Vectors
 from services.classifier.evaluate.run import measure
-from services.classifier.train import card, curves, data, soft, vocabulary
+from services.classifier.train import card, curves, data, lexical, soft, vocabulary
 from services.classifier.train.anchors import anchors
 from services.classifier.train.batches import encode, plan, thinned
 from services.classifier.train.calibrate import Calibration, calibrate
@@ -157,7 +159,7 @@ def _answer(run: Prepared, settings: Settings) -> None:
         return
     file = settings.work / "heads.json"
     write(run.model, _calibrated(run, settings), settings, file)
-    recorder = Recorder(FloatEngine(run.model, run.tokeniser, file))
+    recorder = Recorder(FloatEngine(run.model, run.tokeniser, file, _lexical(run, settings)))
     bench = Bench(
         data=settings.data.parent,
         engine=recorder,
@@ -174,6 +176,17 @@ def _calibrated(run: Prepared, settings: Settings) -> Calibration:
     return calibrate(logits(run.model, held_out), held_out, settings.stream)
 
 
+def _lexical(run: Prepared, settings: Settings) -> Path | None:
+    """Learn the part of the embedding that knows words, beside the weights; None where none is wanted."""
+    if not settings.embedding or not settings.embedding.lexical:
+        return None
+    file = settings.work / lexical.FILE
+    ids = encode(_rows(run.parts), run.tokeniser).ids
+    words = run.model.encoder.embeddings.word_embeddings.weight.detach().float().cpu().numpy()
+    lexical.learn(ids, words, settings.embedding.lexical, file)
+    return file
+
+
 def _finish(run: Prepared, settings: Settings) -> None:
     from services.classifier.engine.int8 import Int8Engine  # noqa: PLC0415 - not where it is fitted
     from services.classifier.train.export import export  # noqa: PLC0415 - as above
@@ -181,6 +194,8 @@ def _finish(run: Prepared, settings: Settings) -> None:
     found = _calibrated(run, settings)
     folder = settings.output / settings.name
     export(run.model, found, run.tokenizer, folder, settings)
+    if (words := _lexical(run, settings)) is not None:
+        shutil.copy(words, folder / words.name)
     engine = Int8Engine(folder)
     tests = data.validation(settings) | {
         f"{part.source.file} (held out)": part.test for part in run.parts if part.test

@@ -66,11 +66,14 @@ class Embedding(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         skip: Main directions of the base's vectors to leave out first: what all posts share, and
             their language, tell no event from another (Mu and Viswanath 2018, "All-but-the-top").
         weight: Weight of its loss beside that of the heads.
+        lexical: Numbers that say which words a post is made of, beside those; needs no training,
+            only word embeddings that stayed as they were.
     """
 
     size: int = 128
     skip: int = 0
     weight: float = 2.0
+    lexical: int = 128
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -146,6 +149,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Name what is trained: equal for runs that differ in where their files lie alone."""
         places = dict.fromkeys(("base", "data", "output", "work", "soft", "vectors", "answers"))
         said = msgspec.to_builtins(self, enc_hook=lambda path: path.name) | places
+        del said["stream"]  # as the next: is for what is done to finished weights
+        if said["embedding"]:
+            del said["embedding"]["lexical"]
         return hashlib.blake2b(msgspec.json.encode(said), digest_size=8).hexdigest()
 
     @property

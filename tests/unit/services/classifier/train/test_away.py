@@ -38,6 +38,7 @@ teacher = "{folder}/soft.npz"
 weight = 0.5
 [embedding]
 size = 8
+lexical = 6
 """
 BOTH = """
 base = "{folder}/base"
@@ -187,7 +188,7 @@ def test_the_student_judges_towards_the_subject_that_is_marked(folder):
 def test_the_embedding_has_its_size_and_length_one(folder):
     engine = load(str(folder[0] / "weights" / "student"))
     scores, vectors = engine.score_and_embed(["the great merci", ""])
-    assert vectors.shape == (2, 8)
+    assert vectors.shape == (2, 8 + 6)
     assert np.linalg.norm(vectors[0]) == pytest.approx(1, abs=1e-5)
     assert np.isnan(scores[1]).all()
     assert np.isnan(vectors[1]).all()

@@ -159,9 +159,8 @@ def test_a_committed_run_shares_no_text_with_what_it_is_measured_on(config, monk
     parts = data.training(settings)
     for part in parts:
         assert not measured & {same(row.text) for row in part.train + part.calibration}
-    assert (
-        sum(len(part.train) for part in parts) <= 111_000
-    )  # what two cores can see in an afternoon
+    seen = sum(len(part.train) for part in parts)
+    assert seen <= 115_000  # what two cores can see in half an hour
 
 
 def test_blind_runs_saw_no_complaint_set_and_no_complaint_label():
