@@ -407,7 +407,7 @@ def train(*, config: Path, resume: bool) -> None:
 
     \b
     Examples:
-      uproar train --config services/classifier/train/e5-small-6l-3.toml
+      uproar train --config services/classifier/train/e5-small-6l-4.toml
       uproar train --config mine.toml --resume
     """
     from services.classifier.train import run
