@@ -6,10 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classifier.engine.lexical import FILE
-
-__all__ = ["FILE", "learn"]
-
 _COMMON = 3
 """Main directions that say nothing of the contents: what all posts share, and their language."""
 _EVEN = 0.5

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from services.classifier.engine.lexical import FILE
 from services.classifier.engine.tokens import Tokeniser, normalise
 from services.classifier.evaluate import rows as labelled
 from services.classifier.evaluate.bench import Bench
@@ -180,7 +181,7 @@ def _lexical(run: Prepared, settings: Settings) -> Path | None:
     """Learn the part of the embedding that knows words, beside the weights; None where none is wanted."""
     if not settings.embedding or not settings.embedding.lexical:
         return None
-    file = settings.work / lexical.FILE
+    file = settings.work / FILE
     ids = encode(_rows(run.parts), run.tokeniser).ids
     words = run.model.encoder.embeddings.word_embeddings.weight.detach().float().cpu().numpy()
     lexical.learn(ids, words, settings.embedding.lexical, file)

@@ -22,7 +22,8 @@ def a_stream(count=400):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     file = tmp_path_factory.mktemp("lexical") / "lexical.npz"
-    learn(a_stream(), WORDS, SIZE, file)
+    unreadable, empty = [], [START, END]
+    learn([*a_stream(), unreadable, empty], WORDS, SIZE, file)
     return file
 
 
