@@ -29,6 +29,7 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         calibration_share: Share of rows kept out to calibrate with; None: that of the run.
         most: Most rows to take, chosen by their texts; None: all.
         subject: The sentiment is towards ``target``: its mention is marked.
+        without_languages: Languages to leave out, for a file whose labels cannot be trusted there.
         licence: Its terms, for the card.
     """
 
@@ -40,6 +41,7 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     calibration_share: float | None = None
     most: int | None = None
     subject: bool = False
+    without_languages: list[str] = []
 
 
 class Distil(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

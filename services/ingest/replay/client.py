@@ -71,7 +71,8 @@ class Client:
         delay, waited = 0.25, 0.0
         while True:
             response = await self._post(params, b"\n".join(batch))
-            if response.status_code not in {408, 429, 502, 503, 504}:
+            busy = response.status_code in {408, 429} or response.status_code >= 500
+            if not busy:
                 return _answer(response)
             if waited >= self._patience:
                 raise Unavailable(f"ingest at {self._http.base_url}: {_detail(response)}")

@@ -71,6 +71,23 @@ def test_copies_and_rows_without_a_wanted_label_are_left_out(tmp_path):
     assert part.left_out == {"repeated": 1, "no label": 1}
 
 
+def test_posts_that_differ_in_their_emoji_alone_are_both_learned_from(tmp_path):
+    write(tmp_path / "train.jsonl", [a_row("Quillon 🤮"), a_row("Quillon ❤️"), a_row("Quillon ❤️!")])
+    write(tmp_path / "val.jsonl", [])
+    (part,) = data.training(a_run(tmp_path))
+    assert part.left_out == {"repeated": 1}
+
+
+def test_a_language_whose_labels_cannot_be_trusted_is_left_out(tmp_path):
+    rows = [a_row("one"), a_row("do", lang="hi"), a_row("teen", lang="hi")]
+    write(tmp_path / "train.jsonl", rows)
+    write(tmp_path / "val.jsonl", [])
+    only = Source(file="train.jsonl", heads=["complaint"], licence="ours", without_languages=["hi"])
+    (part,) = data.training(a_run(tmp_path, calibration_share=0.0, source=[only]))
+    assert [row.text for row in part.train] == ["one"]
+    assert part.left_out == {"its language": 2}
+
+
 def test_a_source_is_capped_by_its_texts_and_not_by_their_order(tmp_path):
     rows = [a_row(f"row number {at}") for at in range(400)]
     write(tmp_path / "val.jsonl", [])
