@@ -36,8 +36,8 @@ class Ear:
 
 
 SHIPPED: Final = Ear(
-    hit=0.744, slip=0.106, found=(0.755, 0.0147), missed=(0.284, 0.0189),
-    mistaken=(0.668, 0.0129), passed=(0.101, 0.0153),
+    hit=0.686, slip=0.081, found=(0.748, 0.0152), missed=(0.299, 0.0206),
+    mistaken=(0.656, 0.0126), passed=(0.092, 0.0141),
 )  # fmt: skip
 """The shipped model on 1,996 English posts it was not trained on (TweetEval's sentiment set):
 its probabilities are those of a stream in which all three sentiments are equally common."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uproar.errors import Misconfigured
 
-SHIPPED = "e5-small-6l-1"
+SHIPPED = "e5-small-6l-5"
 """The model under ``services/classifier/weights`` that is used unless another is named."""
 
 

@@ -90,11 +90,11 @@ def test_nor_does_it_on_ctranslate2_and_two_threads(texts, chance):
 
 
 def test_both_encoders_say_the_same_of_nearly_every_post():
-    """Measured on 4,600 labelled posts: 1.1 % other labels, p99 of |dp| 0.021, neither more often right."""
+    """Measured on 4,600 labelled posts: 1.0 % other labels, p99 of |dp| 0.030, neither more often right."""
     posts = [post["text"] for post in _check()]
     one, two = shipped().score(posts), other("portable", 1).score(posts)
     ours = np.array(shipped().heads) != "complaint_severity"
-    assert np.abs(one - two)[:, ours].max() < 0.06
+    assert np.abs(one - two)[:, ours].max() < 0.08
     mood = [(scores[:, :3] / np.array(shipped().shares)).argmax(axis=1) for scores in (one, two)]
     assert (mood[0] != mood[1]).sum() <= 3
 
@@ -111,7 +111,7 @@ def test_the_same_text_scores_the_same_in_a_full_batch():
 
 
 def test_hand_written_brand_talk_is_mostly_read_as_people_read_it():
-    """Measured: 39 of 47 found negative and 6 of 51 wrongly so; as complaints 34 and 3."""
+    """Measured: 40 of 47 found negative and 2 of 51 wrongly so; as complaints 35 and 0."""
     posts, engine = _check(), shipped()
     scores = engine.score([post["text"] for post in posts])
     meant = np.array([post["sentiment"] == "negative" for post in posts])
@@ -121,10 +121,10 @@ def test_hand_written_brand_talk_is_mostly_read_as_people_read_it():
         for head in ("complaint", "offensive")
     )
     assert (meant.sum(), (~meant).sum()) == (47, 51)
-    assert negative[meant].sum() >= 37
-    assert negative[~meant].sum() <= 8
-    assert complaint[meant].sum() >= 32
-    assert complaint[~meant].sum() <= 5
+    assert negative[meant].sum() >= 38
+    assert negative[~meant].sum() <= 4
+    assert complaint[meant].sum() >= 33
+    assert complaint[~meant].sum() <= 2
     assert offensive.sum() <= 2  # nobody insults anybody there
 
 

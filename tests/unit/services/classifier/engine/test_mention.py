@@ -35,7 +35,10 @@ def test_the_marks_that_an_author_wrote_are_no_marks():
 
 def test_a_model_that_was_not_taught_them_sees_none():
     assert mark("Air Quillon", NAMES, None) == "Air Quillon"
-    assert load().marks is None
+
+
+def test_the_shipped_model_was_taught_them():
+    assert load().marks == MARKS
 
 
 def test_the_longer_of_two_names_is_marked_whole():

@@ -155,7 +155,7 @@ def test_the_verb_says_what_is_wrong(data, capsys):
 def test_the_shipped_model_on_the_french_posts_is_as_the_card_says():
     (macro, *_rest) = tasks.french(a_bench(SHARED / "data"))
     assert macro.n == 300
-    assert 58 <= macro.value <= 70  # measured: 63.8
+    assert 63 <= macro.value <= 75  # measured: 68.7
 
 
 def test_the_progress_counts_every_post(data):
