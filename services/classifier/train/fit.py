@@ -71,7 +71,9 @@ def fit(
                 aside = {"held_out": _held_out(model, held_out, settings)} if measured else {}
                 curves.mark(step + 1, **aside)
                 if not progress.console.is_terminal:  # a log has no bar
-                    progress.console.print(f"step {step + 1} of {len(batches)}, loss {curves.total:.3f}")
+                    progress.console.print(
+                        f"step {step + 1} of {len(batches)}, loss {curves.total:.3f}"
+                    )
             elif step % 10 == 0:
                 curves.hear({name: value.item() for name, value in found.items()})
             progress.update(task, advance=1, description=f"train, loss {curves.total:.3f}")
