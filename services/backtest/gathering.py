@@ -15,11 +15,12 @@ from uproar.detect.heard import UNSCORED, numbers
 from uproar.detector import Columns, Policy
 from uproar.detector.columns import texts_named
 from uproar.post import PostId
+from uproar.prior import blame, suspected
 from uproar.subject import Subject, SubjectId
 from uproar.watch import Array
 
 NEGATIVE: Final = Policy().negative
-"""Probability from which a post may become evidence."""
+"""Blame (:func:`uproar.prior.blame`) from which a post may become evidence."""
 RECORDED: Final = "recorded"
 SUM_TOLERANCE: Final = 0.02
 _ALL_BITS: Final = 0xFFFFFFFFFFFFFFFF
@@ -126,7 +127,7 @@ class Gathering:
         said = Said(told.post, told.created_at.timestamp(), (), scores, told.author)
         said = said._replace(copy=told.fingerprint)
         row = self._add(said, self._place[told.subject], own=told.own)
-        if scores is not None and scores.negative >= NEGATIVE:
+        if scores is not None and blame(scores.negative) >= NEGATIVE:
             self._texts[row] = told
 
     def say(self, said: Said) -> None:
@@ -135,7 +136,7 @@ class Gathering:
         for place in said.subjects:
             own = said.own or (bool(said.own_of) and self.subjects[place] in said.own_of)
             row = self._add(said, place, own=own)
-            if self._negative[row] >= NEGATIVE and not own:
+            if said.scores and blame(said.scores.negative) >= NEGATIVE and not own:
                 self._texts[row] = candidate(said, self.subjects[place])
 
     def _add(self, said: Said, place: int, *, own: bool) -> int:
@@ -155,6 +156,9 @@ class Gathering:
         if not self.read:
             return None
         post, author = names_of(self._post), _names(self._author)
+        negative, positive = suspected(
+            np.array(self._negative, np.float64), np.array(self._positive, np.float64)
+        )
         posts = Columns(
             subjects=self.subjects,
             subject=np.array(self._subject, np.int64),
@@ -162,8 +166,8 @@ class Gathering:
             post=post,
             author=np.where(author == 0, post, author),
             copy=_texts_named(self._copy),
-            negative=np.array(self._negative, np.float64),
-            positive=np.array(self._positive, np.float64),
+            negative=negative,
+            positive=positive,
             own=np.array(self._own, bool),
             backfill=np.zeros(len(self._at), bool),
         )

@@ -42,6 +42,7 @@ from uproar.detector import Columns
 from uproar.errors import Malformed, Misconfigured
 from uproar.inbox import stream_name
 from uproar.post import FUTURE_TOLERANCE, MAX_ID_LENGTH, OLDEST
+from uproar.prior import suspected
 from uproar.watch import Array
 
 TRIPLE: Final = ("negative", "neutral", "positive")
@@ -217,6 +218,10 @@ class _Batch:
 
     def _columns(self, rows: _Rows, row: Array, subject: Array) -> Columns:
         name = names_of(rows.ids)
+        negative, positive = suspected(
+            np.nan_to_num(rows.scores["negative"], nan=UNSCORED),
+            np.nan_to_num(rows.scores["positive"]),
+        )
         return Columns(
             subjects=self._file.subjects,
             subject=subject,
@@ -224,8 +229,8 @@ class _Batch:
             post=name[row],
             author=np.where(rows.author.there, rows.author.name, name)[row],
             copy=rows.copy.pairs()[row],
-            negative=np.nan_to_num(rows.scores["negative"], nan=UNSCORED)[row],
-            positive=np.nan_to_num(rows.scores["positive"])[row],
+            negative=negative[row],
+            positive=positive[row],
             own=rows.own[row],
             backfill=np.zeros(len(row), bool),
         )

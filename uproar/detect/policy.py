@@ -70,7 +70,7 @@ class Policy:
         unsure_authors: So many of them the sum of probabilities may stand for.
         staged: Share of repeats and copies from which a wave looks staged.
         flood: Posts of five minutes from which that is said of them.
-        negative: Probability from which the author of a post counts as an author of a negative one.
+        negative: Blame (:func:`uproar.prior.blame`) from which an author counts as one of a negative post.
         apart: An author, and a copy, counts again when it was silent for so long.
         late: A post that late still counts in its slot.
         watch, crisis: How often chance may reach these levels, as a multiple of the budget.

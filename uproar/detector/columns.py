@@ -9,6 +9,7 @@ import numpy as np
 from uproar.assessment import Assessment
 from uproar.detect.crowd import name_of
 from uproar.detect.heard import UNSCORED
+from uproar.prior import suspected
 from uproar.subject import SubjectId
 from uproar.watch import Array
 
@@ -25,7 +26,8 @@ class Columns:
         post: uint64, name of the post's id (:func:`uproar.detect.crowd.name_of`).
         author: uint64, name of its author's pseudonym; that of the post when it has none.
         copy: uint64, shape (posts, 2), the names in its fingerprint; 0 for none.
-        negative, positive: float64, probabilities; ``negative`` below 0: it could not be scored.
+        negative, positive: float64, probabilities for who suspects a crisis
+            (:mod:`uproar.prior`); ``negative`` below 0: it could not be scored.
         own: bool, written by the subject itself.
         backfill: bool, part of a backfill.
     """
@@ -69,6 +71,14 @@ def columns_of(posts: Sequence[Assessment]) -> Columns:
         return np.fromiter(found, np.uint64, count)
 
     ids = [post.post for post in posts]
+    negative, positive = suspected(
+        np.fromiter(
+            (UNSCORED if p.scores is None else p.scores.negative for p in posts), np.float64, count
+        ),
+        np.fromiter(
+            (0.0 if p.scores is None else p.scores.positive for p in posts), np.float64, count
+        ),
+    )
     return Columns(
         subjects=subjects,
         subject=np.fromiter((place[p.subject] for p in posts), np.int64, count),
@@ -76,12 +86,8 @@ def columns_of(posts: Sequence[Assessment]) -> Columns:
         post=np.fromiter(map(name_of, ids), np.uint64, count),
         author=names([p.author or p.post for p in posts]),
         copy=texts_named([p.fingerprint for p in posts]),
-        negative=np.fromiter(
-            (UNSCORED if p.scores is None else p.scores.negative for p in posts), np.float64, count
-        ),
-        positive=np.fromiter(
-            (0.0 if p.scores is None else p.scores.positive for p in posts), np.float64, count
-        ),
+        negative=negative,
+        positive=positive,
         own=np.fromiter((p.own for p in posts), bool, count),
         backfill=np.fromiter((p.backfill for p in posts), bool, count),
     )

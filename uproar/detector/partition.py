@@ -140,12 +140,10 @@ class Detector:
             raise ValueError("an offset for each assessment")
         if not assessments:
             return
-        texts = {
-            place: post
-            for place, post in enumerate(assessments)
-            if post.scores is not None and post.scores.negative >= self._policy.negative
-        }
-        self.observe_columns(columns_of(assessments), np.asarray(offsets, np.int64), texts=texts)
+        posts = columns_of(assessments)
+        quoted = np.flatnonzero(posts.negative >= self._policy.negative).tolist()
+        texts = {place: assessments[place] for place in quoted}
+        self.observe_columns(posts, np.asarray(offsets, np.int64), texts=texts)
 
     def observe_columns(
         self, posts: Columns, offsets: Array, *, texts: Mapping[int, Assessment] | None = None

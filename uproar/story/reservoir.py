@@ -8,6 +8,7 @@ from typing import Final
 
 from uproar.assessment import Assessment
 from uproar.post import PostId
+from uproar.prior import blame
 
 KEPT: Final = timedelta(hours=24)
 SUBJECTS: Final = 4096
@@ -33,7 +34,7 @@ class Reservoir:
 
     Attributes:
         most: Candidates per subject; up to twice as many wait until they are sifted.
-        negative: Probability from which a post may become evidence.
+        negative: Blame (:func:`uproar.prior.blame`) from which a post may become evidence.
     """
 
     most: int
@@ -42,7 +43,7 @@ class Reservoir:
 
     def offer(self, post: Assessment) -> None:
         """Consider a post about a subject; posts come in order of time."""
-        if post.scores is None or post.scores.negative < self.negative:
+        if post.scores is None or blame(post.scores.negative) < self.negative:
             return
         kept = self._subjects.get(post.subject)
         if kept is None:

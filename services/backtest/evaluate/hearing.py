@@ -39,8 +39,8 @@ SHIPPED: Final = Ear(
     hit=0.686, slip=0.081, found=(0.748, 0.0152), missed=(0.299, 0.0206),
     mistaken=(0.656, 0.0126), passed=(0.092, 0.0141),
 )  # fmt: skip
-"""The shipped model on 1,996 English posts it was not trained on (TweetEval's sentiment set):
-its probabilities are those of a stream in which all three sentiments are equally common."""
+"""The shipped model on 1,996 English posts it was not trained on (TweetEval's sentiment set), as
+detection takes its probabilities (:mod:`uproar.prior`)."""
 PERFECT: Final = Ear(1.0, 0.0, (1.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.0, 0.0))
 """A model that never errs: what the anchors of the literature assume."""
 

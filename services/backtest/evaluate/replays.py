@@ -25,6 +25,7 @@ from uproar.reading import Reading
 from uproar.subject import Subject, SubjectId
 
 KEY: Final = hashlib.blake2b(b"evaluate").digest()
+_ROUNDING: Final = 1e-3  # of another processor, or of the file
 KEPT: Final = ("id", "text", "lang", "created_at", "author", "title", "url", "shares", "likes")
 TUNED: Final = frozenset(
     {
@@ -44,7 +45,8 @@ class ScoreBook:
     """
     Verdicts of a model, kept between runs under the digest of the text: no text is kept.
 
-    It stands for the model: another one, by its name, has another book.
+    It stands for the model: another one, by its name, has another book; one that has changed under
+    its name (calibrated anew, say) is noticed by the first text that is asked for again.
     """
 
     def __init__(self, folder: Path, model: Model) -> None:
@@ -62,6 +64,7 @@ class ScoreBook:
                 self._read()
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise Misconfigured(f"{self._file}: {error}; remove it to score again") from error
+        self._tried = not self._known
 
     @property
     def name(self) -> str:
@@ -82,6 +85,7 @@ class ScoreBook:
     def score(self, texts: Sequence[str]) -> list[Scores | None]:
         """Score texts, those that are new by the model."""
         digests = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+        self._try(digests, texts)
         new = {
             digest: text
             for digest, text in zip(digests, texts, strict=True)
@@ -94,6 +98,23 @@ class ScoreBook:
                     self._known[digest] = scores
                     file.write(msgspec.json.encode([digest, scores]) + b"\n")
         return [self._known[digest] for digest in digests]
+
+    def _try(self, digests: Sequence[str], texts: Sequence[str]) -> None:
+        """Forget all once the model says something else of a text than is written."""
+        known = next((at for at, digest in enumerate(digests) if digest in self._known), None)
+        if self._tried or known is None:
+            return
+        self._tried = True
+        (verdict,) = self._model.score([texts[known]])
+        if not _alike(verdict, self._known[digests[known]]):
+            self._known.clear()
+            self._file.unlink(missing_ok=True)
+
+
+def _alike(one: Scores | None, other: Scores | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one.negative - other.negative) < _ROUNDING
 
 
 @dataclass(frozen=True, slots=True)

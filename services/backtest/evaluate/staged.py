@@ -15,6 +15,7 @@ from uproar.assessment import Assessment, Scores
 from uproar.backlash import Backlash
 from uproar.detector import Detector
 from uproar.post import PostId, fingerprint
+from uproar.prior import ordinary
 from uproar.subject import Subject, SubjectId
 
 BEGIN: Final = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
@@ -55,12 +56,12 @@ class Stage:
         backfill: bool = False,
         stream: str = "first",
     ) -> None:
-        """Add a post."""
+        """Add a post; a number says how negative detection takes it to be (:mod:`uproar.prior`)."""
         number = len(self.posts)
         scores = negative
         if not isinstance(scores, Scores):
-            rest = 1 - scores
-            scores = Scores(negative=scores, neutral=0.7 * rest, positive=0.3 * rest)
+            said = ordinary(scores)
+            scores = Scores(negative=said, neutral=0.7 * (1 - said), positive=0.3 * (1 - said))
         post = Assessment(
             post=PostId(f"{stream}:{self.subject.id}-{number}"),
             subject=self.subject.id,

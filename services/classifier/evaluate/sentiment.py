@@ -102,12 +102,12 @@ def calibration(
     """Measure the debiased ECE of ``negative`` in a stream of 20 % negative posts, all and by language."""
     truth = negative.astype(float)
     _, groups = np.unique(langs, return_inverse=True)
-    found = [_ece(bench, "ECE of negative at 20 %, languages pooled", truth, chance, groups)]
-    for lang in XLMT:
-        at = langs == lang
-        name = f"ECE of negative at 20 %, {lang}"
-        found.append(_ece(bench, name, truth[at], chance[at], groups[at]))
-    return found
+    parts = {"languages pooled": langs != "", "languages but Hindi pooled": langs != "hi"}
+    parts |= {lang: langs == lang for lang in XLMT}
+    return [
+        _ece(bench, f"ECE of negative at 20 %, {part}", truth[at], chance[at], groups[at])
+        for part, at in parts.items()
+    ]
 
 
 def _ece(

@@ -8,6 +8,7 @@ import pytest
 from tests.build import a_subject, an_assessment
 from uproar.detector import Detector
 from uproar.detector.counted import Minute, run_counted
+from uproar.prior import blame
 from uproar.watch import minute_of
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -56,9 +57,9 @@ def by_minutes(posts, lanes):
     begin, brought = minute_of(MONDAY), {}
     for t, lane, p in posts:
         negative, all_, authors = brought.setdefault(begin + int(t), np.zeros((3, lanes)))
-        negative[lane] += p
+        negative[lane] += blame(p)
         all_[lane] += 1
-        authors[lane] += p >= 0.5
+        authors[lane] += blame(p) >= 0.5
     nothing = np.zeros(lanes)
     minutes = [(begin, Minute(nothing, nothing, nothing))]
     minutes += [(m, Minute(a[0], a[1], a[2].astype(int))) for m, a in sorted(brought.items())]

@@ -8,6 +8,7 @@ from tests.build import a_subject, an_assessment, some_scores
 from uproar.assessment import Assessment
 from uproar.detect.crowd import name_of
 from uproar.detector import Closed, Detector, columns_of
+from uproar.prior import blame
 from uproar.subject import SubjectId
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -47,8 +48,8 @@ def test_what_is_said_is_kept_as_numbers():
     assert columns.post.tolist() == [name_of("p1"), name_of("p2")]
     assert columns.author[0] == name_of("somebody")
     assert columns.copy.tolist() == [[name_of("words"), name_of("more")], [0, 0]]
-    assert columns.negative.tolist() == [0.75, 0.25]
-    assert columns.positive[0] == 0.125
+    assert columns.negative.tolist() == [blame(0.75), blame(0.25)]
+    assert columns.positive[0] == 0.125 / 1.75
     assert columns.own.tolist() == [True, False]
     assert columns.backfill.tolist() == [False, True]
 
@@ -92,7 +93,9 @@ def run(*, as_columns: bool) -> tuple[Closed, Detector]:
         now = [(n, p) for n, p in enumerate(posts) if begin <= p.created_at < end]
         offsets, part = [n for n, _ in now], [p for _, p in now]
         if as_columns:
-            texts = {n: p for n, p in enumerate(part) if p.scores and p.scores.negative >= 0.5}
+            texts = {
+                n: p for n, p in enumerate(part) if p.scores and blame(p.scores.negative) >= 0.5
+            }
             detector.observe_columns(columns_of(part), np.array(offsets, np.int64), texts=texts)
         else:
             detector.observe_many(part, offsets)

@@ -14,6 +14,7 @@ from tests.build import a_subject, an_assessment, some_scores
 from uproar.backlash import Backlash
 from uproar.detector import Detector
 from uproar.detector.counted import Event, Minute, run_counted
+from uproar.prior import blame
 from uproar.subject import SubjectId, alarms_per_day
 from uproar.watch import minute_of
 
@@ -29,6 +30,12 @@ class Said(NamedTuple):
     lane: int
     sixteenths: int
 
+    @property
+    def counts(self) -> tuple[float, int, bool]:
+        """What it adds: negative posts, posts, authors of negative ones."""
+        heard = blame(self.sixteenths / 16)
+        return heard, 1, heard >= 0.5
+
 
 def counted(said: list[Said], days: int) -> list[Event]:
     """Run it over the counts of posts."""
@@ -37,7 +44,7 @@ def counted(said: list[Said], days: int) -> list[Event]:
     minutes[0] += 0
     minutes[days * 1440] += 0
     for post in said:
-        minutes[post.minute][:, post.lane] += (post.sixteenths / 16, 1, post.sixteenths >= 8)
+        minutes[post.minute][:, post.lane] += post.counts
 
     def of_time() -> Iterator[tuple[int, Minute]]:
         for minute in sorted(minutes):
@@ -133,7 +140,7 @@ def test_minutes_of_silence_may_be_left_out():
     lanes, days = len(BUDGETS), 3
     minutes = np.zeros((days * 1440 + 1, 3, lanes))
     for post in said:
-        minutes[post.minute, :, post.lane] += (post.sixteenths / 16, 1, post.sixteenths >= 8)
+        minutes[post.minute, :, post.lane] += post.counts
     whole = [
         (FIRST + number, Minute(negative, posts, authors.astype(np.int64)))
         for number, (negative, posts, authors) in enumerate(minutes)

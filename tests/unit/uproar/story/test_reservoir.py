@@ -32,7 +32,7 @@ def test_negative_posts_are_kept_in_order_of_time():
 
 def test_posts_that_are_not_negative_or_not_scored_are_no_evidence():
     kept = a_reservoir()
-    kept.offer(a_candidate(1, negative=0.4))
+    kept.offer(a_candidate(1, negative=0.3))
     kept.offer(a_candidate(2, negative=None))
     assert ids(kept) == []
 

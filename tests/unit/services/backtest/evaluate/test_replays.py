@@ -39,7 +39,7 @@ def test_the_book_asks_the_model_once_and_keeps_no_text(tmp_path):
     first = ScoreBook(tmp_path, model).score(["all broken", "fine"])
     again = ScoreBook(tmp_path, model).score(["fine", "all broken", "new"])
     assert [s.negative for s in (*first, *again)] == [0.9, 0.1, 0.1, 0.9, 0.1]
-    assert model.asked == ["all broken", "fine", "new"]
+    assert model.asked == ["all broken", "fine", "fine", "new"]  # one twice: is it still the same?
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"broken" not in kept
     other = Model("m/2")
@@ -53,7 +53,17 @@ def test_a_book_that_was_cut_off_is_read_up_to_there(tmp_path):
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-9])
     assert len(ScoreBook(tmp_path, model).score(["one text", "another text"])) == 2
-    assert model.asked == ["one text", "another text", "another text"]
+    assert model.asked == ["one text", "another text", "one text", "another text"]
+
+
+def test_a_model_that_has_changed_under_its_name_scores_all_again(tmp_path):
+    ScoreBook(tmp_path, Model()).score(["all broken", "fine"])
+    model = Model()
+    model.score = lambda texts: [some_scores(0.4) for _ in texts]
+    assert [s.negative for s in ScoreBook(tmp_path, model).score(["fine", "all broken"])] == [
+        0.4
+    ] * 2
+    assert [s.negative for s in ScoreBook(tmp_path, model).score(["all broken"])] == [0.4]
 
 
 def test_a_book_that_is_none_says_how_to_mend_it(tmp_path):

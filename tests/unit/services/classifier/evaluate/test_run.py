@@ -76,7 +76,7 @@ def test_sentiment_is_measured_as_published_with_its_calibration(data):
     assert without.value == pytest.approx(np.mean(each[:-1]))
     pooled = found["ECE of negative at 20 %, languages pooled"]
     assert -0.1 < pooled.low <= pooled.value <= pooled.high < 0.3
-    assert len(found) == 1 + 8 + 2 + 9
+    assert len(found) == 1 + 8 + 2 + 10
 
 
 def test_heads_are_refitted_on_the_vectors_of_the_encoder(data):
