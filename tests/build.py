@@ -6,11 +6,14 @@ from typing import Any
 from uproar.assessment import Assessment, Scores
 from uproar.backlash import Backlash, Event, Evidence, Level, Why, backlash_id, episode_id
 from uproar.post import Deletion, Post, PostId
+from uproar.prior import blame, ordinary
 from uproar.reading import Reading
 from uproar.subject import Subject, SubjectId
 from uproar.watermark import SourceState, State, Watermark
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+EXACT = tuple(n / 16 for n in range(17) if blame(ordinary(n / 16)) == n / 16)
+"""What posts may be heard as whose sums know no rounding, whatever their order."""
 """A Monday noon: the moment at which everything here happens unless a test says otherwise."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.build import a_subject, an_assessment, some_scores
+from tests.build import EXACT, a_subject, an_assessment, some_scores
 from tests.oracle import Oracle, Said
 from uproar.assessment import Assessment
 from uproar.backlash import Backlash, Event, Level
@@ -18,6 +18,7 @@ from uproar.detect.policy import Policy
 from uproar.detect.surprise import surprise
 from uproar.detector import Closed, Detector
 from uproar.outlook.severity import severity
+from uproar.prior import ordinary
 from uproar.subject import SubjectId, alarms_per_day
 from uproar.watch import WATCH, Table
 
@@ -30,7 +31,7 @@ LIVELY = settings(
 
 
 class Wave(NamedTuple):
-    """Posts of a time: from an hour on, so many, within so many minutes, this negative."""
+    """Posts of a time: from an hour on, so many, within so many minutes, heard as this negative."""
 
     hour: float
     posts: int
@@ -49,7 +50,7 @@ def waves(hours: int) -> st.SearchStrategy[list[Wave]]:
         hour=st.floats(0, hours - 1),
         posts=st.integers(1, 40),
         minutes=st.integers(1, 600),
-        negative=st.integers(0, 16).map(lambda n: n / 16),
+        negative=st.sampled_from(EXACT),
         authors=st.integers(1, 60),
     )
     return st.lists(wave, min_size=1, max_size=12)
@@ -68,7 +69,7 @@ def posts_of(drawn: Sequence[Wave], *, subject: str = "air-quillon") -> list[Ass
                     created_at=BEGIN + at,
                     author=f"a{number}-{place * 7 % wave.authors}",
                     fingerprint=(text := TEXTS[place % len(TEXTS)]) and text.format(number),
-                    scores=some_scores(wave.negative),
+                    scores=some_scores(ordinary(wave.negative)),
                 )
             )
     return sorted(posts, key=lambda post: (post.created_at, post.post))
@@ -108,7 +109,7 @@ def test_the_detector_says_what_the_oracle_says(drawn: list[Wave]):
             p.post,
             p.author,
             tuple((p.fingerprint or "").split(".")) if p.fingerprint else (),
-            2 * p.scores.negative / (1 + p.scores.negative),  # a fifth becomes a third
+            2 * p.scores.negative / (1 + p.scores.negative),
         )
         for p in posts
     ]

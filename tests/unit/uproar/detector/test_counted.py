@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.build import a_subject, an_assessment, some_scores
+from tests.build import EXACT, a_subject, an_assessment, some_scores
 from uproar.backlash import Backlash
 from uproar.detector import Detector
 from uproar.detector.counted import Event, Minute, run_counted
-from uproar.prior import blame
+from uproar.prior import ordinary
 from uproar.subject import SubjectId, alarms_per_day
 from uproar.watch import minute_of
 
@@ -24,17 +24,16 @@ BUDGETS = ("1/week", "1/month", "1/year")
 
 
 class Said(NamedTuple):
-    """A post of somebody who writes once: minute, about whom, in sixteenths how negative."""
+    """A post of somebody who writes once: minute, about whom, how negative it is heard to be."""
 
     minute: int
     lane: int
-    sixteenths: int
+    heard: float
 
     @property
     def counts(self) -> tuple[float, int, bool]:
         """What it adds: negative posts, posts, authors of negative ones."""
-        heard = blame(self.sixteenths / 16)
-        return heard, 1, heard >= 0.5
+        return self.heard, 1, self.heard >= 0.5
 
 
 def counted(said: list[Said], days: int) -> list[Event]:
@@ -67,7 +66,7 @@ def detected(said: list[Said], days: int) -> list[Backlash]:
             f"p{number}",
             subject=SubjectId(f"s{post.lane}"),
             created_at=BEGIN + timedelta(minutes=post.minute),
-            scores=some_scores(post.sixteenths / 16),
+            scores=some_scores(ordinary(post.heard)),
         )
         for number, post in enumerate(said)
     ]
@@ -91,14 +90,14 @@ def background(days: int, rng: np.random.Generator) -> list[Said]:
     said = []
     for lane, an_hour in enumerate((0.2, 1, 5)):
         minutes = np.flatnonzero(rng.random(days * 1440) < an_hour / 60).tolist()
-        said += [Said(minute, lane, int(rng.integers(0, 17))) for minute in minutes]
+        said += [Said(minute, lane, float(rng.choice(EXACT))) for minute in minutes]
     return said
 
 
 def crowd(lane: int, people: int, begin: float, minutes: int) -> list[Said]:
     """So many angry people, from a day on."""
     first = int(begin * 1440)
-    return [Said(first + minutes * n // people, lane, 15) for n in range(people)]
+    return [Said(first + minutes * n // people, lane, 15 / 16) for n in range(people)]
 
 
 def test_it_pages_when_the_detector_pages():
