@@ -4,7 +4,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+REMEMBERED: Final = 256
+"""Sources that ended and are still known by name, at most."""
 
 
 class State(StrEnum):
@@ -68,10 +71,14 @@ class Frontier:
     partitions have said so, then once more with its last watermarks, and leaves; a blind one leaves
     when all its partitions have said so, without that. Until then the partition that is behind
     counts, so that the contents of a minute do not depend on which partition was read faster.
+
+    After a crash some marks are read again. Those of a source that has left, up to where it ended,
+    are repeats: taken for news they would wait for ever for those that are not read again.
     """
 
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
+        self._ended: dict[str, datetime] = {}  # where those that left ended, the newest last
         self._limit: datetime | None = None
 
     @property
@@ -86,12 +93,23 @@ class Frontier:
 
     def observe(self, watermark: Watermark) -> None:
         """Take a watermark of one source, as it came through one posts partition."""
-        source = self._sources.setdefault(watermark.source, _Source())
+        name = watermark.source
+        if name in self._ended and name not in self._sources and watermark.at <= self._ended[name]:
+            return
+        source = self._sources.setdefault(name, _Source())
         source.hear(watermark)
         self._advance()
         if source.gone:
-            del self._sources[watermark.source]
+            del self._sources[name]
+            if State.ENDED in source.states:
+                self._remember(name, source.newest)
             self._advance()
+
+    def _remember(self, name: str, at: datetime) -> None:
+        self._ended.pop(name, None)
+        self._ended[name] = at
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
 
     def set_aside(self, source: str) -> None:
         """Stop waiting for a source that is not heard of; what it says is still remembered."""
@@ -117,6 +135,7 @@ class Frontier:
             {
                 "limit": None if self._limit is None else self._limit.isoformat(),
                 "sources": {name: source.dump() for name, source in self._sources.items()},
+                "ended": {name: at.isoformat() for name, at in self._ended.items()},
             }
         ).encode()
 
@@ -129,6 +148,8 @@ class Frontier:
         frontier._sources = {
             name: _Source.load(source) for name, source in written["sources"].items()
         }
+        ended = written.get("ended", {})  # not in the rows of 0.1
+        frontier._ended = {name: datetime.fromisoformat(at) for name, at in ended.items()}
         return frontier
 
 
@@ -144,12 +165,19 @@ class _Source:
         self.partitions = watermark.partitions or 1
         number, at = watermark.partition or 0, watermark.at
         if number in self.heard:
-            at = max(at, self.heard[number][0])
+            known, state = self.heard[number]
+            if state is State.ENDED and at < known:
+                return  # read again: what it said last counts
+            at = max(at, known)
         self.heard[number] = (at, watermark.state)
 
     @property
     def states(self) -> set[State]:
         return {state for _, state in self.heard.values()}
+
+    @property
+    def newest(self) -> datetime:
+        return max(at for at, _ in self.heard.values())
 
     @property
     def counted(self) -> bool:

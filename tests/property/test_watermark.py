@@ -105,3 +105,26 @@ def test_a_frontier_loaded_from_its_bytes_goes_on_as_if_nothing_had_happened(log
         whole.observe(mark)
         broken.observe(mark)
         assert whole.limit == broken.limit
+
+
+@given(log=logs(), data=st.data())
+def test_marks_that_are_read_again_hold_nothing_back(log: Log, data: st.DataObject):
+    """A crash of detect, or of score, brings the last records of each partition again."""
+    marks = [[r for r in records if isinstance(r, Watermark)] for records in log]
+    whole, broken = Frontier(), Frontier()
+    for mark in (mark for own in marks for mark in own):
+        whole.observe(mark)
+        broken.observe(mark)
+    broken = Frontier.load(broken.dump())
+    for own in marks:
+        for mark in own[data.draw(st.integers(0, len(own))) :]:
+            broken.observe(mark)
+    assert broken.limit == whole.limit
+    news = [
+        a_watermark(NOON + timedelta(days=1), source="new", partition=n, partitions=len(log))
+        for n in range(len(log))
+    ]
+    for mark in news:
+        whole.observe(mark)
+        broken.observe(mark)
+    assert broken.limit == whole.limit
