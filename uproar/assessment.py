@@ -15,6 +15,10 @@ class Scores:
     Calibrated probabilities 0..1 (``complaint_severity``: 0..4); None for a head not trained.
 
     The three of sentiment sum to 1.
+
+    Raises:
+        ValueError: One is out of its range. What a stranger wrote into a topic must not reach the
+            sums of detection: a record that says so is malformed.
     """
 
     negative: float
@@ -26,6 +30,21 @@ class Scores:
     outrage: float | None = None
     call_to_action: float | None = None
     sarcasm: float | None = None
+
+    def __post_init__(self) -> None:
+        said = (
+            self.negative,
+            self.neutral,
+            self.positive,
+            self.complaint or 0.0,
+            (self.complaint_severity or 0.0) / 4,
+            self.offensive or 0.0,
+            self.outrage or 0.0,
+            self.call_to_action or 0.0,
+            self.sarcasm or 0.0,
+        )
+        if not (min(said) >= 0.0 and max(said) <= 1.0):
+            raise ValueError(f"scores beyond their range: {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from services.backtest.chunk import Chunk
-from services.classifier.score import partition_of
+from services.classifier.partitioner import partition_of
 from uproar.backlash import Backlash
 from uproar.detector import Closed, Detector
 from uproar.reading import Reading

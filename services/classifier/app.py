@@ -67,7 +67,7 @@ async def _work(settings: ClassifierSettings, health: Health, stop: asyncio.Even
         beside, watch_list = _Beside(settings, health, stack), WatchList()
         watch_list.listed = beside.follow("watch list", SUBJECTS.name, watch_list.follow)
         if Agent.DETECT in settings.agents:
-            detect = _detect(watch_list, beside)
+            detect = _detect(watch_list, settings, beside)
             group.create_task(_worker(Agent.DETECT, settings, health, detect).run(stop))
         if Agent.SCORE in settings.agents:
             phase.now = "loading the model"
@@ -113,8 +113,9 @@ class _Beside:
         return follower.whole
 
 
-def _detect(watch_list: WatchList, beside: _Beside) -> Detect:
-    detect = Detect(watch_list=watch_list, rng=SystemRandom())
+def _detect(watch_list: WatchList, settings: ClassifierSettings, beside: _Beside) -> Detect:
+    partitions = partition_count(settings, ASSESSMENTS.name)
+    detect = Detect(watch_list=watch_list, partitions=partitions, rng=SystemRandom())
     detect.heard = beside.follow("sources", SOURCES.name, detect.follow_sources)
     beside.follow("deletions", DELETIONS.name, detect.follow_deletions)
     return detect

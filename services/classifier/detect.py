@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -21,9 +22,10 @@ from services.classifier import metrics
 from services.classifier.follow import Change as Listed
 from services.classifier.follow import WatchList, decoded
 from services.classifier.handler import Effects
+from services.classifier.partitioner import partition_of
 from services.traces import span, trace_id
 from uproar.assessment import Assessment
-from uproar.detector import Closed, Detector, Policy
+from uproar.detector import CLOSED_TO, Closed, Detector, Policy
 from uproar.post import OLDEST, Deletion, event_time
 from uproar.subject import Subject, SubjectId
 from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES
@@ -59,6 +61,9 @@ class Detect:
     """
     The agent between assessments and backlash.
 
+    Args:
+        partitions: How many partitions assessments have: each watches its own subjects.
+
     Attributes:
         watch_list: Who is watched; nothing is handled before it has been read whole.
         heard: Set when the states of the sources have been read whole: none is silent before.
@@ -68,6 +73,7 @@ class Detect:
         self,
         *,
         watch_list: WatchList,
+        partitions: int,
         policy: Policy | None = None,
         rng: Random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -75,7 +81,7 @@ class Detect:
     ) -> None:
         self.heard, self._policy = asyncio.Event(), policy or Policy()
         self._rng, self._now, self._monotonic = rng, now, monotonic
-        self.watch_list = watch_list
+        self.watch_list, self._partitions = watch_list, partitions
         watch_list.tell(self._change)
         self._states: dict[str, SourceState] = {}
         self._heard_at: dict[str, float] = {}
@@ -108,18 +114,25 @@ class Detect:
             self._change(gone)
 
     def _change(self, change: Change) -> None:
-        for part in self._parts.values():
-            part.changes.append(change)
+        for number, part in self._parts.items():
+            if isinstance(change, list) or self._owns(
+                number, change.id if isinstance(change, Subject) else change
+            ):
+                part.changes.append(change)
+
+    def _owns(self, partition: int, subject: SubjectId) -> bool:
+        return partition_of(subject, self._partitions) == partition
 
     # --------------------------------------------------------------------- what the worker asks for
 
     def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
         """Start from the rows of a partition; see :class:`Handler`."""
         detector = Detector(policy=self._policy)
-        for subject in self.watch_list.subjects.values():
-            detector.watch(subject)
+        watched = self.watch_list.subjects.values()
+        detector.watch_many([s for s in watched if self._owns(partition, s.id)])
         kept = {SubjectId(key.decode()): row for key, row in rows.items() if key != FRONTIER}
-        detector.load(kept, offsets_valid=offsets_valid)
+        mine = {s: row for s, row in kept.items() if s == CLOSED_TO or self._owns(partition, s)}
+        detector.load(mine, offsets_valid=offsets_valid)
         row = rows.get(FRONTIER, b"")
         frontier = Frontier.load(row) if row else Frontier()
         part = _Part(detector=detector, frontier=frontier, row=row)
@@ -170,8 +183,8 @@ class Detect:
         silent: frozenset[str],
         values: Sequence[tuple[Record, Assessment | Watermark]],
     ) -> list[Record]:
-        for change in changes:
-            _apply(part.detector, change)
+        for kind, alike in groupby(changes, type):
+            _apply(part.detector, kind, list(alike))
         for source in silent - part.aside:
             part.frontier.set_aside(source)
         for source in part.aside - silent:
@@ -274,13 +287,16 @@ def event_times(rows: Mapping[bytes, bytes]) -> dict[str, datetime]:
     return times
 
 
-def _apply(detector: Detector, change: Change) -> None:
-    if isinstance(change, Subject):
-        detector.watch(change)
-    elif isinstance(change, list):
-        detector.forget(change)
-    else:
-        detector.unwatch(change)
+def _apply(detector: Detector, kind: type, changes: Sequence[Any]) -> None:
+    """Apply changes of one kind; a watch list that is read at the start comes as one."""
+    if kind is Subject:
+        detector.watch_many(list({subject.id: subject for subject in changes}.values()))
+        return
+    for change in changes:
+        if kind is list:
+            detector.forget(change)
+        else:
+            detector.unwatch(change)
 
 
 def _value(record: Record, latest: datetime) -> Assessment | Watermark:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import structlog
 
@@ -23,10 +22,10 @@ from services.classifier.follow import WatchList
 from services.classifier.handler import Effects
 from services.classifier.judge import Marks, Verdicts, judge
 from services.classifier.owed import Debt, Owed
+from services.classifier.partitioner import partition_of
 from uproar.assessment import MAX_EVIDENCE_TEXT, Assessment, Scores
 from uproar.errors import Malformed, Unavailable
 from uproar.post import Post, event_time, fingerprint
-from uproar.subject import SubjectId
 from uproar.topics import ASSESSMENTS, POSTS
 from uproar.watermark import Watermark
 from uproar.wire import Headers, Record
@@ -77,7 +76,10 @@ class Scorer:
             return []
         began, before = time.monotonic(), self._engine.repeated
         try:
-            rows = self._engine.score(texts).tolist()
+            scored = [
+                _scores(dict(zip(self._engine.heads, row, strict=True)))
+                for row in self._engine.score(texts).tolist()
+            ]
         except Unavailable as error:
             self.problem = str(error)
             log.error("no engine, posts flow on unscored", posts=len(texts), reason=str(error))
@@ -92,7 +94,7 @@ class Scorer:
             metrics.REPEATS.inc(self._engine.repeated - before)
         self.problem = None
         metrics.MODEL.info({"name": self.name})
-        return [_scores(dict(zip(self._engine.heads, row, strict=True))) for row in rows]
+        return scored
 
 
 def _scores(row: Mapping[str, float]) -> Scores | None:
@@ -262,24 +264,3 @@ class Score:
 def _unscored(verdicts: Sequence[Verdicts]) -> int:
     """Count the posts of which nothing could be said."""
     return sum(not any(towards.values()) for towards in verdicts)
-
-
-@lru_cache(maxsize=65_536)
-def partition_of(subject: SubjectId, partitions: int) -> int:
-    """Return the partition of a subject, as every Kafka client with default settings would."""
-    return (_murmur2(subject.encode()) & 0x7FFF_FFFF) % partitions
-
-
-def _murmur2(data: bytes) -> int:
-    """Murmur2 with Kafka's seed, 32 bits (org.apache.kafka.common.utils.Utils.murmur2)."""
-    prime, mask = 0x5BD1_E995, 0xFFFF_FFFF
-    value = 0x9747_B28C ^ len(data)
-    whole = len(data) & ~3
-    for at in range(0, whole, 4):
-        word = int.from_bytes(data[at : at + 4], "little") * prime & mask
-        word = (word ^ word >> 24) * prime & mask
-        value = value * prime & mask ^ word
-    if rest := data[whole:]:
-        value = (value ^ int.from_bytes(rest, "little")) * prime & mask
-    value = (value ^ value >> 13) * prime & mask
-    return value ^ value >> 15

@@ -4,7 +4,8 @@ import asyncio
 import copy
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,7 @@ from services.alerter.store.database import Database
 from services.classifier.detect import Detect
 from services.classifier.score import Score, Scorer
 from services.ingest.app import WatchList
-from tests.build import NOON
+from tests.build import NOON, a_watermark
 from tests.databases import migrated, sqlite_url
 from tests.hostile import RECORDS
 from tests.shared import ROOT
@@ -122,12 +123,18 @@ async def test_score_takes_a_post_or_says_why_not(monkeypatch, marks):
 
 async def test_detect_takes_an_assessment_or_says_why_not():
     watch_list = a_watch_list(SUBJECTS.decode(_typical(SUBJECTS)))
-    detect = Detect(watch_list=watch_list, rng=Random(1), now=lambda: NOON + timedelta(days=1))
+    detect = Detect(
+        watch_list=watch_list, partitions=1, rng=Random(1), now=lambda: NOON + timedelta(days=1)
+    )
     detect.heard.set()
     detect.assigned(0, {}, offsets_valid=True)
     said = [await _outcome(detect.handle(0, [record])) for record in records(ASSESSMENTS)]
     assert {"taken"} < set(said)
     assert "" not in said
+    at = datetime.fromisoformat(example("assessment/typical")["created_at"]) + timedelta(hours=1)
+    mark = ASSESSMENTS.record(a_watermark(at, partition=0, partitions=1), key="k")
+    closed = await detect.handle(0, [replace(mark, partition=0, offset=len(said))])
+    assert closed.rows, "what was taken was counted"
 
 
 async def _outcome(work: Any) -> str:
@@ -144,7 +151,9 @@ def _typical(topic: Topic) -> Record:
 
 async def test_followers_of_a_topic_go_on_whatever_they_read():
     watch_list = a_watch_list()
-    detect = Detect(watch_list=watch_list, rng=Random(1), now=lambda: NOON + timedelta(days=1))
+    detect = Detect(
+        watch_list=watch_list, partitions=1, rng=Random(1), now=lambda: NOON + timedelta(days=1)
+    )
     detect.assigned(0, {}, offsets_valid=True)
     for topic, follow in (
         (SUBJECTS, watch_list.follow),

@@ -154,6 +154,19 @@ def test_any_number_of_partitions_gives_the_same_events(
     assert told(detect(one)) == told([event for part in spread for event in detect(part)])
 
 
+def out_of_order(records: Sequence[Entry], seed: int) -> list[Entry]:
+    """Let a fifth of the posts come later, some by hours, and let some belong to a backfill."""
+    rng = random.Random(seed)
+    places = []
+    for number, entry in enumerate(records):
+        moved, change = rng.random() < 0.2, entry
+        if isinstance(entry, Assessment) and rng.random() < 0.1:
+            change = replace(entry, backfill=True)
+        behind = rng.choice([3, 30, 300]) if moved and isinstance(entry, Assessment) else 0
+        places.append((number + behind, number, change))
+    return [entry for _, _, entry in sorted(places, key=lambda place: place[:2])]
+
+
 @given(
     drawn=waves(hours=60),
     batch=st.integers(1, 60),
@@ -161,12 +174,15 @@ def test_any_number_of_partitions_gives_the_same_events(
         st.tuples(st.integers(0, 60), st.sampled_from(["rows", "commit", "part"])), max_size=4
     ),
     seed=st.integers(0, 99),
+    late=st.booleans(),
 )
 @LIVELY
 def test_a_crash_at_any_moment_changes_no_event(
-    drawn: list[Wave], batch: int, cuts: list[tuple[int, str]], seed: int
+    drawn: list[Wave], batch: int, cuts: list[tuple[int, str]], seed: int, late: bool
 ):
     (records,) = as_score_sends(as_ingest_sends(talk(drawn), 3, 20), 1, seed)
+    if late:
+        records = out_of_order(records, seed)
     worker, crashes = Worker(records), dict(cuts)
     for number in range(100_000):
         if worker.position >= len(records):

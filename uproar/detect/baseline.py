@@ -179,12 +179,12 @@ def _learn(w: Some, hour: Array, policy: Policy) -> None:
     exposure = w["exposure"].astype(np.float64)
     level = (w["negative"] + JEFFREYS) / np.maximum(exposure, 1.0)
     level_all = (w["all"] + JEFFREYS) / np.maximum(exposure, 1.0)
-    spread = _spread(w, policy) + policy.drift
+    spread = spread_of(w, policy) + policy.drift
     old = exposure >= FULL_DAY
     negative = w["hours_negative"][rows, place].astype(np.float64) * SCALE
     posts = w["hours_all"][rows, place].astype(np.float64) * SCALE
-    negative = np.where(old, np.minimum(negative, _most(level * factor, spread)), negative)
-    posts = np.where(old, np.minimum(posts, _most(level_all * factor, spread)), posts)
+    negative = np.where(old, np.minimum(negative, outlier_from(level * factor, spread)), negative)
+    posts = np.where(old, np.minimum(posts, outlier_from(level_all * factor, spread)), posts)
     mean = level * factor
     fade = policy.fade
     seen = (negative - mean) ** 2 - mean
@@ -248,14 +248,14 @@ def _learnt_all(stored: Array) -> Array:
     return np.where(stored == 0, 1.0, stored.astype(np.float64))
 
 
-def _spread(w: Rows, policy: Policy) -> Array:
+def spread_of(w: Rows, policy: Policy) -> Array:
     """Overdispersion of an hour, from what was learnt and the prior."""
     prior = policy.spread_prior
     learnt = (prior * policy.spread + w["spread"]) / (prior + w["spread_weight"].astype(np.float64))
     return np.asarray(np.clip(learnt, 0.01, 5.0))
 
 
-def _most(mean: Array, spread: Array) -> Array:
+def outlier_from(mean: Array, spread: Array) -> Array:
     """Return the count above which an hour is an outlier."""
     return np.asarray(mean + _OUTLIER * np.sqrt(mean + spread * mean**2) + 1)
 
@@ -278,7 +278,7 @@ def _rate(w: Some, hour: Array, policy: Policy) -> None:
     hours = hour[:, None] - np.arange(HOURS)
     factors = factor_of(w, hours)
     known = ((w["known"][:, None] >> np.arange(HOURS)) & 1).astype(np.float64)
-    spread = _spread(w, policy)
+    spread = spread_of(w, policy)
     noise = spread + policy.drift
     negative = _before(w, "negative", hours, factors=factors, known=known, spread=noise)
     posts = _before(w, "all", hours, factors=factors, known=known, spread=noise)
@@ -305,7 +305,7 @@ def _before(
     counts = np.take_along_axis(w[f"hours_{name}"], hours % HOURS, 1).astype(np.float64) * SCALE
     exposure = w["exposure"].astype(np.float64)
     level = (w[name] + JEFFREYS) / exposure.clip(1.0)
-    most = _most(level[:, None] * factors, spread[:, None])
+    most = outlier_from(level[:, None] * factors, spread[:, None])
     counts = np.where((exposure < FULL_DAY)[:, None], counts, np.minimum(counts, most))
     return np.asarray(w[name][:, None] + _older(counts * known))
 

@@ -1,35 +1,63 @@
-"""Correction: what comes too late to be judged still teaches what is usual, and nothing else."""
+"""Correction: what history teaches of what is usual, and nothing else. No window counts it."""
 
-from uproar.detect.baseline import BINS_AN_HOUR
+from typing import Final
+
+import numpy as np
+
+from uproar.detect import baseline
+from uproar.detect.baseline import BINS_AN_HOUR, FULL_DAY
 from uproar.detect.policy import Policy
-from uproar.watch import HOURS, Row
+from uproar.watch import HOURS, Array, Some
+
+LEAST_HISTORY: Final = 8
+"""Posts of before the watch from which they say since when somebody listened."""
+_ROUNDS: Final = 4
+"""How often the level is asked anew which hours are outliers: the first time they raise it too."""
 
 
-def correct(row: Row, hour: int, negative: float, policy: Policy) -> None:
+def correct(w: Some, hours: Array, negative: Array, posts: Array, policy: Policy) -> None:
     """
-    Teach a row one post of the past, in place; no window counts it.
+    Teach one row the past, in place.
 
-    A post from before the subject was watched (a backfill) tells that history reaches back so far:
-    the hours since are known from now on.
+    Posts from before the subject was watched tell that history reaches back so far: the hours since
+    are known from now on. A handful of them tells nothing: it would make of a subject that nobody
+    listened to one that has long been silent. An hour far beyond the others counts as much as
+    theirs may: the past has waves too. What belongs to the open episode teaches nothing.
 
     Args:
-        row: Its rings stand at the running hour.
-        hour: Hour in which the post was written, since 1970.
-        negative: Probability that it is negative.
+        w: The row, one; its rings stand at the running hour.
+        hours: Hours since 1970 in which something was written, in order; (hours,).
+        negative: Sum of the probabilities of that to be negative; (hours,).
+        posts: How many posts; (hours,).
         policy: How fast the past fades.
     """
-    running, since = int(row["bin"]) // BINS_AN_HOUR, int(row["since"])
-    age = max(running - hour, 0)
-    if hour < since:
-        _reach_back(row, newest=running - since + 1, oldest=age, policy=policy)
-        row["since"] = hour
-    weight = policy.fade ** max(age - HOURS, 0)
-    row["negative"] += weight * negative
-    row["all"] += weight
-    row["rated"] = 0
+    running, since = int(w["bin"][0]) // BINS_AN_HOUR, int(w["since"][0])
+    usual = np.ones(len(hours), bool)
+    if w["level"][0] > 0:
+        usual &= hours < int(w["opened"][0]) // 60 - 1
+    early = usual & (hours < since)
+    if posts[early].sum() < LEAST_HISTORY:
+        usual &= ~early
+    elif early.any():
+        oldest = int(hours[early].min())
+        _reach_back(w, newest=running - since + 1, oldest=running - oldest, policy=policy)
+        w["since"] = oldest
+    hours, negative, posts = hours[usual], negative[usual], posts[usual]
+    weight = policy.fade ** np.maximum(running - hours - HOURS, 0)
+    factor = baseline.factor_of(w, hours[None, :])[0]
+    spread = baseline.spread_of(w, policy)
+    exposure = float(w["exposure"][0])
+    for name, counts in (("negative", negative), ("all", posts)):
+        learnt = float(w[name][0])
+        taught = weight @ counts
+        for _ in range(_ROUNDS if exposure >= FULL_DAY else 0):
+            level = (learnt + baseline.JEFFREYS + taught) / exposure
+            taught = weight @ np.minimum(counts, baseline.outlier_from(level * factor, spread))
+        w[name] = learnt + taught
+    w["rated"] = 0
 
 
-def _reach_back(row: Row, *, newest: int, oldest: int, policy: Policy) -> None:
+def _reach_back(w: Some, *, newest: int, oldest: int, policy: Policy) -> None:
     """Count the hours of these ages as listened to; no bit: their places in the rings are empty."""
     ages = range(max(newest, 0), oldest + 1)
-    row["exposure"] += sum(policy.fade ** max(age - HOURS, 0) for age in ages)
+    w["exposure"] = w["exposure"] + sum(policy.fade ** max(age - HOURS, 0) for age in ages)

@@ -6,11 +6,9 @@ import numpy as np
 
 from uproar.detect import budget, gate
 from uproar.detect.episode import Seen
-from uproar.detect.policy import ALERT, DAY, LEVELS, SHORT, SLOW, WATCH, WINDOW_OF, Policy
+from uproar.detect.policy import ALERT, DAY, HOUR, LEVELS, SHORT, SLOW, WATCH, WINDOW_OF, Policy
 from uproar.detect.scan import Scan, newest_authors, of_statistics, scan
 from uproar.watch import Array, Rows
-
-_HOUR = SHORT - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,6 @@ class Decision:
         place: The statistic that decides: the highest level, then the most above its threshold.
         lively: Whether a window of an hour or less reaches ``watch``, gates passed.
         loud: Whether any statistic that is not muted is above ``watch``, whatever the gates say.
-        flooded: Whether the hour is beyond every budget.
     """
 
     rows: Array
@@ -38,7 +35,6 @@ class Decision:
     place: Array
     lively: Array
     loud: Array
-    flooded: Array
 
 
 def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
@@ -54,16 +50,15 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
     seen = scan(w, minute, policy, exact=exact)
     budget.note(w, seen.statistic)
     above = seen.statistic >= w["thresholds"][:, WATCH, :]
-    flooded = _flooded(w, seen, policy)
-    brisk = np.asarray(above[:, :DAY].any(axis=1) | flooded)
+    brisk = np.asarray(above[:, :DAY].any(axis=1) | seen.flooded)
     lasting = np.asarray(above[:, DAY:].any(axis=1))
     open_, muted = w["level"] > 0, _mute(w, brisk, lasting)
     rows = np.flatnonzero(brisk | lasting | exact)
-    seen, flooded = seen.of(rows), flooded[rows]
+    seen = seen.of(rows)
     verdicts = gate.judge(seen, newest_authors(w, rows, minute, seen.covered), policy)
     thresholds = w["thresholds"][rows].astype(np.float64)
     reached = (seen.statistic[:, None, :] >= thresholds).sum(axis=1) - 1
-    reached[:, _HOUR] = np.where(flooded, np.maximum(reached[:, _HOUR], ALERT), reached[:, _HOUR])
+    reached[:, HOUR] = np.maximum(reached[:, HOUR], np.where(seen.flooded, ALERT, -1))
     passed, highest = of_statistics(verdicts.passed), of_statistics(verdicts.highest)
     allowed = np.where(passed, np.minimum(reached, highest), -1)
     allowed[(muted & ~open_)[rows], DAY:] = -1
@@ -77,7 +72,6 @@ def decide(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Decision:
         place=(allowed * 1000.0 + margin).argmax(axis=1),
         lively=allowed[:, :SHORT].max(axis=1) >= 0,
         loud=(brisk | (lasting & ~muted))[rows],
-        flooded=flooded,
     )
 
 
@@ -93,13 +87,6 @@ def _mute(w: Rows, brisk: Array, lasting: Array) -> Array:
     if (after != muted).any():
         w["muted"] = after
     return after
-
-
-def _flooded(w: Rows, seen: Scan, policy: Policy) -> Array:
-    usual = seen.usual_negative[:, _HOUR]
-    most = policy.ceiling_times * usual + policy.ceiling_people
-    known = seen.statistic[:, _HOUR] > 0
-    return np.asarray(known & (w["bins_negative"].sum(axis=1) >= most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +145,7 @@ def finding(decision: Decision, row: int) -> Finding:
         level=level,
         lively=bool(decision.lively[row]),
         loud=bool(decision.loud[row]),
-        flooded=bool(decision.flooded[row]),
+        flooded=bool(seen.flooded[row]),
         negative=float(negative),
         posts=round(float(posts)),
         baseline=float(seen.usual_negative[row, window]),
@@ -172,6 +159,6 @@ def finding(decision: Decision, row: int) -> Finding:
         share=float(negative / posts) if posts > 0 else None,
         usual_share=float(seen.usual_share[row, window]),
         authors=int(decision.verdicts.authors[row, window]),
-        excess=float(seen.negative[row, _HOUR] - seen.usual_negative[row, _HOUR]),
+        excess=float(seen.negative[row, HOUR] - seen.usual_negative[row, HOUR]),
         gates=gate.verdicts_in_words(decision.verdicts, row, window, needed),
     )

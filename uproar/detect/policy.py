@@ -9,7 +9,7 @@ import numpy as np
 from uproar.backlash import Level
 from uproar.watch import BINS, HOURS
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Of the rules and constants, kept with every reading and event: another one decides otherwise."""
 
 LEVELS: Final = tuple(Level)
@@ -25,6 +25,8 @@ BINS_OF: Final = np.array([2, 6, BINS])
 HOURS_OF: Final = np.array([3, 6, HOURS])
 SHORT: Final = len(BINS_OF)
 """Windows of an hour or less."""
+HOUR: Final = SHORT - 1
+"""The window of an hour."""
 SLOW: Final = WINDOWS
 """Place of the slow sum among the statistics; its counts are those of the day."""
 DAY: Final = WINDOWS - 1
@@ -63,9 +65,10 @@ class Policy:
         share: Negative share of a subject of which nothing is known.
         share_prior: Posts that belief is worth.
         below: Standard deviations under its usual share at which a share is too low.
-        excess_share: Least share of negative posts among those beyond the usual.
-            In the last six hours too: in a few minutes of happy talk chance may put so many.
-        mostly: From this share on, less one standard deviation, the last six hours do not matter.
+        excess_share: Least share of negative posts among those beyond the usual, less one standard
+            deviation. In the last six hours too: in a few minutes of happy talk chance may put so
+            many.
+        mostly: From this share on, less as much, the last six hours do not matter.
         authors: Distinct authors of negative posts a level needs at least, by level.
         unsure_authors: So many of them the sum of probabilities may stand for.
         staged: Share of repeats and copies from which a wave looks staged.

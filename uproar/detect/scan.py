@@ -7,6 +7,7 @@ import numpy as np
 from uproar.detect.baseline import FULL_DAY, cut, rate
 from uproar.detect.policy import (
     BINS_OF,
+    HOUR,
     HOURS_OF,
     LAG_OF,
     SPAN,
@@ -35,6 +36,7 @@ class Scan:
         covered: Minutes that each window covers, at most as long as its name says; (windows,).
         statistic: -log10 of the probability that chance gives so many negative posts; the slow sum
             last; (rows, statistics).
+        flooded: Whether the last hour is beyond every budget; (rows,).
     """
 
     negative: Array
@@ -45,6 +47,7 @@ class Scan:
     variance: Array
     covered: Array
     statistic: Array
+    flooded: Array
 
     def of(self, rows: Array) -> "Scan":
         """Return it for some of the rows."""
@@ -57,6 +60,7 @@ class Scan:
             self.variance[rows],
             self.covered,
             self.statistic[rows],
+            self.flooded[rows],
         )
 
 
@@ -83,6 +87,8 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
         + w["noise"][:, None] * _NARROWER
     )
     known = np.take(w["heard_hours"], LAG_OF, axis=1) >= np.maximum(policy.learning, SPAN / 60)
+    most = policy.ceiling_times * mean[:, HOUR] + policy.ceiling_people
+    flooded = known[:, HOUR] & (w["bins_negative"].sum(axis=1) >= most)
     return Scan(
         negative=negative,
         posts=np.maximum(posts, negative),
@@ -91,7 +97,8 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
         usual_share=np.take(w["usual_share"], LAG_OF, axis=1).astype(np.float64),
         variance=variance,
         covered=covered,
-        statistic=_statistic(w, negative, mean, variance, known, exact=exact),
+        statistic=_statistic(w, negative, mean, variance, known, exact=exact | flooded),
+        flooded=flooded,
     )
 
 

@@ -20,6 +20,7 @@ from uproar.detect.policy import Policy
 from uproar.detect.tally import NOTHING, Tally, add, add_to_reading, count, five_minutes
 from uproar.detect.voices import Voices
 from uproar.detector.columns import Columns, columns_of
+from uproar.detector.history import History
 from uproar.detector.telling import Told, backlash, reading
 from uproar.detector.waiting import Waiting
 from uproar.post import Deletion
@@ -51,7 +52,8 @@ class Detector:
     It keeps time by what it is told (:meth:`close_buckets`) and nothing else. Posts of open minutes
     wait; a minute's posts are counted in order of time and name when it closes, so that the order
     of arrival does not matter. A subject is judged in every minute in which something was written
-    about it, and at the end of each five minutes with activity or an open episode.
+    about it (what comes late: in the first that is open), and at the end of each five minutes with
+    activity or an open episode.
 
     After a crash: watch, load the rows, read again from the committed offset, which must never have
     passed :attr:`oldest_waiting`. What was counted is recognised by offset and minute, and only
@@ -70,7 +72,7 @@ class Detector:
         self._readings = readings
         self._watches = Watches()
         self._subjects: dict[int, Subject] = {}
-        self._waiting = Waiting(self._policy)
+        self._waiting, self._history = Waiting(self._policy), History()
         self._closed_to: int | None = None
         self._newest = -1
         self._told_again_to = 0
@@ -110,6 +112,7 @@ class Detector:
         budget.allow(some, asked, self._policy)
         some.put()
         self._subjects |= dict(zip(slots.tolist(), subjects, strict=True))
+        self._open |= set(slots[self._watches.table["level"][slots] > 0].tolist())
 
     def unwatch(self, subject: SubjectId) -> None:
         """Forget a subject; its row is emptied."""
@@ -122,6 +125,7 @@ class Detector:
         self._unborn.discard(slot)
         self._open.discard(slot)
         self._waiting.drop(slot)
+        self._history.drop(slot)
         self._voices.drop(slot)
         self._reservoir.release(subject)
         self._removed.add(subject)
@@ -163,7 +167,7 @@ class Detector:
         slot = slots[posts.subject]
         strangers, own = int((slot < 0).sum()), int((posts.own & (slot >= 0)).sum())
         mine = np.flatnonzero((slot >= 0) & ~posts.own)
-        slot, at = slot[mine], posts.at[mine]
+        slot, at, backfill = slot[mine], posts.at[mine], posts.backfill[mine]
         heard = Heard(
             at=at,
             post=posts.post[mine],
@@ -172,9 +176,16 @@ class Detector:
             copy=posts.copy[mine],
             negative=posts.negative[mine],
             positive=posts.positive[mine],
-            counted=self._counted(slot, at, offsets[mine]),
+            counted=self._counted(slot, at, offsets[mine], backfill),
             filled=np.zeros(len(mine), bool),
         )
+        dropped = {"unknown subject": strangers, "own": own}
+        if backfill.any():
+            taught = backfill & heard.counted
+            fresh = backfill & ~taught
+            self._history.put(heard[fresh], offsets[mine[fresh]])
+            dropped["counted before"] = int(taught.sum())
+            mine, heard = mine[~backfill], heard[~backfill]
         kept: dict[int, Assessment] = {}
         if texts:
             wanted = np.fromiter(texts, np.int64, len(texts))
@@ -184,30 +195,35 @@ class Detector:
                 new: texts[old]
                 for old, new in zip(wanted[there].tolist(), place[there].tolist(), strict=True)
             }
-        dropped = self._waiting.put(
-            heard, offsets[mine], posts.backfill[mine], kept, closed_to=self._closed_to
-        )
-        dropped |= {"unknown subject": strangers, "own": own}
         self.dropped += Counter(dropped)
+        self.dropped += Counter(
+            self._waiting.put(heard, offsets[mine], kept, closed_to=self._closed_to)
+        )
 
     def _slot_of(self, subject: SubjectId) -> int:
         slot = self._watches.slot(subject)
         return -1 if slot is None or slot not in self._subjects else slot
 
-    def _counted(self, slot: Array, at: Array, offsets: Array) -> Array:
-        """Whether posts were counted before a crash: their offset and their minute are not newer."""
+    def _counted(self, slot: Array, at: Array, offsets: Array, backfill: Array) -> Array:
+        """
+        Whether posts were counted before a crash: their offset and their minute are not newer.
+
+        What a backfill brings is taught at the next close, whatever its minute: its offset says it.
+        """
         table, minute = self._watches.table, np.floor_divide(at, 60.0)
-        again = (offsets <= table["offset"][slot]) | (minute < self._told_again_to)
-        return np.asarray(again & (minute < table["closed_to"][slot]))
+        again = offsets <= table["offset"][slot]
+        told_again = ~backfill & (minute < self._told_again_to)
+        return np.asarray((again | told_again) & (backfill | (minute < table["closed_to"][slot])))
 
     @property
     def oldest_waiting(self) -> int | None:
         """
         Offset that a commit must not pass: that of the oldest post which waits, or was written in
-        the last hour of closed event time (its author and text are remembered outside the rows).
-        None when there is none.
+        the last hour of closed event time (its author and text are remembered outside the rows),
+        or of the oldest that a backfill brought since the last close. None when there is none.
         """
-        return self._waiting.oldest
+        known = [self._waiting.oldest, self._history.offset]
+        return min((offset for offset in known if offset is not None), default=None)
 
     def forget(self, deletions: Sequence[Deletion]) -> None:
         """Drop the text of posts and accounts that were taken back; what was counted stays."""
@@ -261,7 +277,8 @@ class Detector:
             self._changed[slots] = True  # to be kept so: the old offsets mean nothing now
         self._unborn -= set(slots[table["bin"][slots] != UNBORN].tolist())
         self._active[slots] = table["bin_posts"][slots] > 0
-        self._open |= set(slots[table["level"][slots] > 0].tolist())
+        watched = slots[np.isin(slots, list(self._subjects))]
+        self._open |= set(watched[table["level"][watched] > 0].tolist())
 
     # -------------------------------------------------------------------------------------- closing
 
@@ -279,17 +296,19 @@ class Detector:
             return closed
         touched = np.zeros(len(self._watches.table), bool)
         self._give_birth(end, touched)
-        self._catch_up(begin, touched)
+        self._learn_history(begin, touched)
+        late = self._count_late(begin, touched)
         todo = self._waiting.numbers(begin, end)[::-1]
         now, busy = begin, bool(self._active.any())
         while True:
             next_post = todo[-1] if todo else end
             next_due = now // BIN * BIN + BIN - 1 if busy or self._open else end
-            number = min(next_post, next_due)
+            number = begin if len(late) else min(next_post, next_due)
             if number >= end:
                 break
             brought = self._count(todo.pop()) if number == next_post else None
-            self._judge(number, brought, closed, touched)
+            self._judge(number, brought, late, closed, touched)
+            late = late[:0]
             busy = number % BIN != BIN - 1 and (busy or brought is not None)
             now = number + 1
         self._finish(touched, end)
@@ -310,9 +329,18 @@ class Detector:
         part.put()
         touched[slots] = True
 
-    def _catch_up(self, begin: int, touched: Array) -> None:
-        """Count what came late, and learn from what came later still."""
-        table = self._watches.table
+    def _learn_history(self, begin: int, touched: Array) -> None:
+        """Learn what backfills brought since the last close."""
+        for slot, (hours, negative, posts) in self._history.take().items():
+            one = Some(self._watches.table, np.array([slot]))
+            baseline.advance(one, np.maximum(one["bin"], (begin - 1) // BIN), self._policy)
+            correct(one, hours, negative, posts, self._policy)
+            one.put()
+            touched[slot] = True
+
+    def _count_late(self, begin: int, touched: Array) -> Array:
+        """Count what came behind the close of its minute; return about whom that was."""
+        table, late = self._watches.table, np.zeros(0, np.int64)
         for number in self._waiting.numbers(None, begin):
             brought = self._count(number)
             part = Some(table, brought.slots)
@@ -320,15 +348,8 @@ class Detector:
             add(part, number, brought)
             part.put()
             touched[brought.slots] = True
-        stale = self._waiting.take_stale()
-        for place in np.flatnonzero(stale.negative >= 0).tolist():
-            slot = int(stale.slot[place])
-            one = Some(table, np.array([slot]))
-            baseline.advance(one, np.maximum(one["bin"], (begin - 1) // BIN), self._policy)
-            one.put()
-            hour = int(stale.at[place] // 3600)
-            correct(Row(table, slot), hour, float(stale.negative[place]), self._policy)
-            touched[slot] = True
+            late = np.union1d(late, brought.slots)
+        return late
 
     def _count(self, number: int) -> Tally:
         posts, texts = self._waiting.take(number)
@@ -347,8 +368,10 @@ class Detector:
 
     # -------------------------------------------------------------------------------------- judging
 
-    def _judge(self, number: int, brought: Tally | None, closed: Closed, touched: Array) -> None:
-        """Add a minute to its subjects and decide on them."""
+    def _judge(
+        self, number: int, brought: Tally | None, late: Array, closed: Closed, touched: Array
+    ) -> None:
+        """Add a minute to its subjects and decide on them, and on those about whom posts came late."""
         ends_bin = number % BIN == BIN - 1
         table = self._watches.table
         if brought is not None:
@@ -358,7 +381,9 @@ class Detector:
             due[list(self._open)] = True
             slots = np.flatnonzero(due)
         else:
-            slots = brought.slots if brought is not None else np.zeros(0, np.int64)
+            slots = brought.slots if brought is not None else late
+        if len(late):
+            slots = np.union1d(slots, late)
         # A row may be ahead of the partition: written before a crash, and the others not.
         slots = slots[table["closed_to"][slots] <= number]
         if brought is not None:

@@ -57,6 +57,8 @@ def backlash(told: Told) -> Backlash:
 def _why(told: Told) -> Why:
     found = told.found
     gates = dict(found.gates)
+    if found.flooded:
+        gates["ceiling"] = "reached: so many people page whatever the budget"
     if not told.evidence:
         gates["evidence"] = "none is kept: it does not outlive a restart"
     return Why(

@@ -1,4 +1,4 @@
-"""Waiting: the posts of minutes that are still open, as numbers, and what came late. No statistics."""
+"""Waiting: the posts of minutes that are still open, and late ones, as numbers. No statistics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from uproar.assessment import Assessment
-from uproar.detect.heard import Heard, key, nothing, together
+from uproar.detect.heard import Heard, key, together
 from uproar.detect.policy import Policy
 from uproar.post import Deletion
 from uproar.watch import Array
@@ -33,15 +33,12 @@ class Waiting:
     def __init__(self, policy: Policy) -> None:
         self.late = int(policy.late.total_seconds() // 60)
         self._minutes: dict[int, _Minute] = {}
-        self._stale: list[Heard] = []
-        self._stale_offset: int | None = None
         self._texts = 0
 
     def put(
         self,
         posts: Heard,
         offsets: Array,
-        backfill: Array,
         texts: Mapping[int, Assessment],
         *,
         closed_to: int | None,
@@ -50,9 +47,9 @@ class Waiting:
         Let posts wait.
 
         Args:
-            posts: None of the subjects themselves; ``counted`` where they were before a crash.
+            posts: No backfill, none of the subjects themselves; ``counted`` where they were before
+                a crash.
             offsets: Where they stand in the partition; (posts,).
-            backfill: Whether they belong to one; (posts,).
             texts: Whole posts that may become evidence, by place.
             closed_to: First open minute; None before the first close.
 
@@ -60,18 +57,12 @@ class Waiting:
             How many will not be counted, by reason.
         """
         minute = np.floor_divide(posts.at, 60.0).astype(np.int64)
-        dropped = {"counted before": 0, "repeat": 0}
+        dropped = {"counted before": 0, "repeat": 0, "too late": 0}
         waits = np.ones(len(posts), bool)
         if closed_to is not None:
-            too_late = minute < closed_to - self.late
-            dropped["counted before"] += int((posts.counted & too_late).sum())
-            stale = ~posts.counted & (too_late | ((minute < closed_to) & backfill))
-            if stale.any():
-                self._stale.append(posts[stale])
-                first = int(offsets[stale].min())
-                known = self._stale_offset
-                self._stale_offset = first if known is None else min(first, known)
-            waits = ~stale & ~too_late
+            waits = minute >= closed_to - self.late
+            dropped["counted before"] += int((posts.counted & ~waits).sum())
+            dropped["too late"] += int((~posts.counted & ~waits).sum())
         quoted = np.fromiter(sorted(texts), np.int64, len(texts))
         places = np.flatnonzero(waits)
         places = places[np.argsort(minute[places], kind="stable")]
@@ -156,10 +147,7 @@ class Waiting:
     @property
     def oldest(self) -> int | None:
         """Smallest offset of what waits, or was counted less than the lateness ago."""
-        offsets = [minute.offset for minute in self._minutes.values()]
-        if self._stale_offset is not None:
-            offsets.append(self._stale_offset)
-        return min(offsets, default=None)
+        return min((minute.offset for minute in self._minutes.values()), default=None)
 
     def numbers(self, begin: int | None = None, end: int | None = None) -> list[int]:
         """Return the minutes from ``begin`` to before ``end`` for which posts wait, in order."""
@@ -182,13 +170,6 @@ class Waiting:
         in_order = sorted(texts, key=lambda name: (texts[name].created_at, name))
         return posts, [texts[name] for name in in_order]
 
-    def take_stale(self) -> Heard:
-        """Return what came later than the lateness, in order; it waits no longer."""
-        if not self._stale:
-            return nothing()
-        posts, self._stale, self._stale_offset = together(self._stale).in_order(), [], None
-        return posts
-
     def close(self, closed_to: int) -> None:
         """Forget the names of minutes for which nothing can be late any more."""
         for number in [n for n in self._minutes if n < closed_to - self.late]:
@@ -204,7 +185,6 @@ class Waiting:
         for minute in self._minutes.values():
             minute.heard = others(minute.heard)
             self._drop_texts(minute, lambda name_slot, _: name_slot[1] == slot)
-        self._stale = others(self._stale)
 
     def forget(self, deletions: Sequence[Deletion]) -> None:
         """Drop the text of posts and accounts that were taken back; their numbers stay."""

@@ -308,15 +308,50 @@ def test_late_posts_count_in_their_slot_and_change_no_past_event():
     assert [page.at for page in pages][:1] == [WAVE + timedelta(minutes=51)]
 
 
-def test_posts_later_than_an_hour_only_correct_what_is_usual():
+def polled(story: Story, posts: Sequence[Assessment], every: int, until: datetime) -> Story:
+    """Give a story posts as a collector brings them that asks every few minutes: most come late."""
+    brought: set[str] = set()
+    moment = posts[0].created_at.replace(second=0)
+    while moment < until:
+        if (moment - MONDAY) // timedelta(minutes=1) % every == 0:
+            new = [p for p in posts if p.created_at < moment and p.post not in brought]
+            story.tell(new)
+            brought |= {p.post for p in new}
+        story.close(moment)
+        moment += timedelta(minutes=1)
+    return story
+
+
+@pytest.mark.parametrize("every", [1, 5, 15])
+def test_a_collector_that_asks_now_and_then_pages_as_soon_as_it_has_asked(every: int):
+    begin = at(days=60, hours=3, minutes=2)
+    angry = crowd(begin, 6, minutes=55)
+    story = polled(Story(five_a_week()), angry, every, begin + timedelta(hours=2))
+    fourth = angry[3].created_at
+    (first, *_) = story.pages(begin + timedelta(hours=2))
+    assert first.at - fourth <= timedelta(minutes=every + 2)
+
+
+def test_a_wave_that_comes_late_as_a_whole_is_judged_without_another_post():
+    story = after_calm()
+    story.close(WAVE + timedelta(minutes=40))
+    story.tell(crowd(WAVE, 30, minutes=20))
+    (first, *_) = story.pages(WAVE + timedelta(minutes=42))
+    assert first.at == WAVE + timedelta(minutes=41)
+
+
+def test_posts_later_than_an_hour_change_nothing_and_are_told():
     evening = talk(at(days=7), at(days=7, hours=4), 4, name="evening")
-    story = after_calm(evening)
-    story.close(at(days=7, hours=4))
+    last = crowd(at(days=7, hours=4), 1, minutes=1, name="last")
+    story, other = after_calm(evening), after_calm(evening)
+    for one in (story, other):
+        one.close(at(days=7, hours=4))
     story.tell(crowd(WAVE, 60, minutes=60))
-    story.tell(crowd(at(days=7, hours=4), 1, minutes=1, name="last"))
-    assert story.pages(at(days=7, hours=5)) == []
-    usual = [r.baseline / r.window_seconds for r in story.closed.readings]
-    assert usual[-1] > usual[-2]
+    for one in (story, other):
+        one.tell(last)
+        one.close(at(days=7, hours=5))
+    assert story.closed == other.closed
+    assert story.detector.dropped["too late"] == 60
 
 
 def test_a_backfill_never_pages_and_teaches_what_is_usual():
@@ -330,6 +365,51 @@ def test_a_backfill_never_pages_and_teaches_what_is_usual():
     assert 10 < last.baseline / last.window_seconds * 3600 < 30
     angry = crowd(at(hours=9), 180, minutes=30)
     assert story.tell(angry).pages(at(hours=10))
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["a gap before the live", "a fresh start"])
+def test_a_backfill_before_the_live_source_pages_nobody(ahead: bool):
+    """Whatever it brings was not seen by anybody who could answer: it is history."""
+    story = Story() if ahead else after_calm()
+    begin = at(days=-2) if ahead else at(days=7)
+    old = talk(begin, begin + timedelta(days=2), 4, name="old")
+    wave = crowd(begin + timedelta(days=1), 60, minutes=30, name="then")
+    story.tell([replace(p, backfill=True) for p in [*old, *wave]])
+    now = begin + timedelta(days=2)
+    live = talk(now, now + timedelta(hours=8), 4, name="live")
+    assert story.tell(live).pages(now + timedelta(hours=8)) == []
+
+
+def test_a_wave_in_a_backfill_does_not_hide_the_next_one():
+    story = after_calm()
+    story.close(at(days=7, hours=1))
+    story.tell(crowd(at(days=6), 3000, minutes=60, name="then", backfill=True))
+    assert story.tell(crowd(at(days=7, hours=2), 60, minutes=30)).pages(at(days=7, hours=3))
+
+
+def test_one_old_post_does_not_make_a_new_subject_a_silent_one():
+    old = crowd(at(days=-300), 1, minutes=1, negative=0.05, backfill=True, name="old")
+    start = talk(at(hours=5), at(days=1), 30, negative=0.45)
+    story = Story()
+    story.close(at(hours=1))
+    assert story.tell(old, start).pages(at(days=2)) == []
+
+
+def test_a_backfill_after_a_change_of_broker_teaches():
+    story = after_calm()
+    story.close(at(days=7, minutes=30))
+    rows = story.detector.changed_rows()
+    usual = []
+    for history in ([], talk(at(days=5), at(days=7), 40, negative=0.5, backfill=True, name="past")):
+        again = Story()
+        again.detector = Detector()
+        again.detector.watch(a_subject(BRAND))
+        again.detector.load(rows, offsets_valid=False)
+        again.tell(history, crowd(at(days=7, minutes=40), 1, minutes=1, name="last"))
+        again.close(at(days=7, hours=1))
+        usual.append(again.closed.readings[-1].baseline)
+        assert again.detector.dropped["counted before"] == 0
+    assert usual[1] > 2 * usual[0]
 
 
 def test_a_post_of_a_minute_to_come_waits():

@@ -18,7 +18,7 @@ class Lengths:
     marks: tuple[str, str] | None = None
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
-        rows = [[len(t) / 100, 0.5, 0.25] if t else [np.nan] * 3 for t in texts]
+        rows = [[min(len(t) / 100, 1.0), 0.5, 0.25] if t else [np.nan] * 3 for t in texts]
         return np.array(rows, np.float32).reshape(len(texts), 3)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from services.classifier.detect import FRONTIER, Detect, event_times
 from services.classifier.follow import WatchList
+from services.classifier.partitioner import partition_of
 from services.traces import trace_id
 from tests.build import (
     NOON,
@@ -23,6 +24,7 @@ from uproar.backlash import Event
 from uproar.detector import Detector
 from uproar.errors import Malformed
 from uproar.post import OLDEST
+from uproar.subject import SubjectId
 from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES, SUBJECTS
 from uproar.watermark import Frontier, State
 from uproar.wire import Record
@@ -52,6 +54,7 @@ def clock():
 def a_detect(clock: Clock) -> Detect:
     detect = Detect(
         watch_list=a_watch_list(a_subject()),
+        partitions=1,
         rng=Random(7),
         now=clock.now,
         monotonic=clock.monotonic,
@@ -182,9 +185,36 @@ async def test_a_crash_at_any_place_repeats_ids_and_loses_none(clock):
         assert list(dict.fromkeys(said)) == expected
 
 
+async def test_each_partition_watches_its_own_subjects_and_keeps_no_row_of_others(clock):
+    names = [f"brand-{number}" for number in range(40)]
+    watch_list = a_watch_list(*(a_subject(name) for name in names[:30]))
+    detect = Detect(watch_list=watch_list, partitions=4, rng=Random(7), now=clock.now)
+    for number in range(4):
+        detect.assigned(number, {}, offsets_valid=True)
+    watch_list.follow([SUBJECTS.record(a_subject(name), key=name) for name in names[30:]])
+    kept = []
+    for number in range(4):
+        mark = a_watermark(partition=0, partitions=1)
+        kept.append(await detect.handle(number, [Topic().add(mark)]))
+    for number, effects in enumerate(kept):
+        rows = {key.decode() for key in effects.rows if not key.startswith(b"~")}
+        assert (
+            rows == {name for name in names if partition_of(SubjectId(name), 4) == number} != set()
+        )
+        detect.assigned((number + 1) % 4, effects.rows, offsets_valid=True)
+        strange = await detect.handle((number + 1) % 4, [Topic().add(a_watermark(partitions=1))])
+        assert not rows & {key.decode() for key in strange.rows}
+
+
 async def test_nothing_is_handled_before_the_watch_list_is_read(clock):
     watch_list = WatchList()
-    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
+    detect = Detect(
+        watch_list=watch_list,
+        partitions=1,
+        rng=Random(7),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(a_watermark())]))
     done, _ = await asyncio.wait({handling}, timeout=0.1)
@@ -195,7 +225,13 @@ async def test_nothing_is_handled_before_the_watch_list_is_read(clock):
 
 async def test_a_subject_that_ingest_knew_a_little_earlier_is_waited_for(clock):
     watch_list = a_watch_list()
-    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
+    detect = Detect(
+        watch_list=watch_list,
+        partitions=1,
+        rng=Random(7),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(an_assessment())]))
     await asyncio.sleep(0.05)
@@ -207,7 +243,13 @@ async def test_a_subject_that_ingest_knew_a_little_earlier_is_waited_for(clock):
 async def test_a_subject_that_never_comes_is_waited_for_once(clock, monkeypatch):
     monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 0.05)
     watch_list = a_watch_list()
-    detect = Detect(watch_list=watch_list, rng=Random(7), now=clock.now, monotonic=clock.monotonic)
+    detect = Detect(
+        watch_list=watch_list,
+        partitions=1,
+        rng=Random(7),
+        now=clock.now,
+        monotonic=clock.monotonic,
+    )
     detect.assigned(0, {}, offsets_valid=True)
     await detect.handle(0, [Topic().add(an_assessment())])
     monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 1e9)

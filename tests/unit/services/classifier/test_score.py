@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.classifier.engine.mending import PATIENCE, Mending
 from services.classifier.follow import WatchList
-from services.classifier.score import Score, Scorer, assess, partition_of
+from services.classifier.partitioner import partition_of
+from services.classifier.score import Score, Scorer, assess
 from tests.build import NOON, a_moment, a_post, a_subject, a_watermark, some_scores
 from tests.unit.services.classifier.fakes import a_watch_list
 from uproar.errors import Malformed, Misconfigured

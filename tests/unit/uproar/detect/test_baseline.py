@@ -1,6 +1,6 @@
 """What is usual: level, hour of day, day of week, spread; and what must not teach it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from uproar.detect import baseline, budget
 from uproar.detect.correction import correct
 from uproar.detect.policy import BEFORE, Policy
-from uproar.watch import BINS, HOURS, WATCH, WEEK, Row, Table
+from uproar.watch import BINS, HOURS, WATCH, WEEK, Row, Some, Table
 
 POLICY = Policy()
 DAY, WEEKS = 24, 24 * 7
@@ -325,31 +325,59 @@ def test_rows_that_stand_at_different_hours_are_moved_on_each_by_itself():
 # ----------------------------------------------------------------------------------------- too late
 
 
-def test_a_post_of_the_past_teaches_the_level_and_no_window():
+def teach(row: Table, hours: Iterable[int], an_hour: float, negative: float = 0.5) -> None:
+    """Teach a row that in each of these hours so many posts were written."""
+    own = np.array(list(hours), np.int64)
+    counts = np.full(len(own), float(an_hour))
+    one = Some(row, np.array([0]))
+    correct(one, own, counts * negative, counts, POLICY)
+    one.put()
+
+
+def test_history_teaches_the_level_and_no_window():
     row = live(a_row(), range(1, 100), 5)
     hours, exposure, before = row["hours_all"].copy(), row["exposure"].copy(), usual(row, 100)
-    for _ in range(100):
-        correct(Row(row, 0), 60, 0.5, POLICY)
+    teach(row, range(40, 70), 5)
     assert (row["hours_all"] == hours).all()
     assert (row["exposure"] == exposure).all()
     assert usual(row, 100) > before
 
 
-def test_the_longer_ago_a_post_was_the_less_it_teaches():
+def test_the_longer_ago_history_was_the_less_it_teaches():
     rows = [live(a_row(), range(1, 200), 5) for _ in range(2)]
     for row, hour in zip(rows, (10, 150), strict=True):
-        for _ in range(50):
-            correct(Row(row, 0), hour, 1.0, POLICY)
+        teach(row, [hour], 10, negative=1.0)
     assert usual(rows[0], 200) < usual(rows[1], 200)
+
+
+def test_an_hour_of_history_far_beyond_the_others_counts_as_they_may():
+    calm, stormy = (live(a_row(), range(1, 200), 5) for _ in range(2))
+    teach(calm, [190], 5, negative=1.0)
+    teach(stormy, [190], 3000, negative=1.0)
+    assert usual(stormy, 200) < 2 * usual(calm, 200)
+
+
+def test_a_handful_of_old_posts_does_not_say_that_somebody_listened():
+    row, told = (live(a_row(295), range(296, 298), 0) for _ in range(2))
+    teach(told, [10], 1)
+    assert (rated(told, 298)["heard_hours"] == rated(row, 298)["heard_hours"]).all()
+    teach(told, range(10, 290, 20), 1)
+    assert (rated(told, 298)["heard_hours"] > HOURS).all()
+
+
+def test_history_of_the_hours_of_an_open_episode_teaches_nothing():
+    row = live(a_row(), range(1, 200), 5)
+    row["level"], row["opened"] = 2, 190 * 60
+    before = usual(row, 200)
+    teach(row, range(189, 200), 6, negative=1.0)
+    assert usual(row, 200) == before
 
 
 def lived_and_told() -> tuple[Table, Table]:
     """One who was watched for 300 hours, and one whose history was told after an hour of watching."""
     lived = live(a_row(), range(1, 300), 6)
     told = live(a_row(295), range(296, 300), 6)
-    for hour in range(1, 295):
-        for _ in range(6):
-            correct(Row(told, 0), hour, 0.5, POLICY)
+    teach(told, range(1, 295), 6)
     return lived, told
 
 

@@ -165,10 +165,19 @@ def test_whoever_raises_alarms_for_a_month_silences_no_crowd_beyond_the_ceiling(
     minute = wave(table, most * 1.5, minutes=55)
     decision = judge(table, minute, exact=False)
     assert decision.level.tolist() == [max(ALERT, decision.level[0])]
-    assert decision.flooded.all()
+    assert decision.seen.flooded.all()
     one = finding(decision, 0)
     assert one.lively
     assert one.loud
+
+
+@pytest.mark.parametrize("rate", [6, 100, 1000])
+def test_a_stranger_hour_earlier_in_the_day_hides_no_crowd_beyond_the_ceiling(rate: float):
+    table, most = staged(a_subject(rate)), the_ceiling(a_subject(rate))
+    table["top"] = np.log1p(200.0)
+    decision = judge(table, wave(table, most * 1.3, minutes=55), exact=False)
+    assert decision.level[0] >= ALERT
+    assert finding(decision, 0).statistic > 0
 
 
 def test_a_month_of_alarms_leaves_a_threshold_that_a_crowd_can_reach_without_the_ceiling():

@@ -27,6 +27,7 @@ def verdicts(
         variance=wide(0.3),
         covered=SPAN,
         statistic=np.full((1, STATISTICS), 9.0),
+        flooded=np.zeros(1, bool),
     )
     return judge(seen, wide(authors), POLICY)
 
@@ -58,6 +59,12 @@ def test_happy_talk_on_top_is_shut_although_the_share_is_the_usual_one():
     assert happy.share.all()
     assert not happy.excess.any()
     assert not happy.passed.any()
+
+
+def test_a_share_that_chance_brings_now_and_then_is_shut():
+    """New Year's resolutions: of forty posts beyond the usual fourteen sounded like complaints."""
+    assert not verdicts(negative=15, posts=44, usual_negative=0.8, share=0.21).excess.any()
+    assert verdicts(negative=20, posts=44, usual_negative=0.8, share=0.21).excess.all()
 
 
 def test_a_few_angry_minutes_in_happy_hours_are_shut():

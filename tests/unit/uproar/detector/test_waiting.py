@@ -50,7 +50,6 @@ def put(
     dropped = waiting.put(
         heard,
         np.arange(count) if offsets is None else np.asarray(offsets),
-        np.broadcast_to(np.asarray(given.get("backfill", False)), count).copy(),
         dict(enumerate(assessments)) if texts else {},
         closed_to=closed_to,
     )
@@ -68,7 +67,6 @@ def test_nothing_waits_at_first():
     waiting = Waiting(POLICY)
     assert waiting.oldest is None
     assert waiting.numbers() == []
-    assert len(waiting.take_stale()) == 0
 
 
 def test_no_posts_can_be_put():
@@ -142,27 +140,17 @@ def test_a_repeat_of_a_minute_before_everything_else_is_remembered_an_hour():
     waiting.close(100 + LATE)
     assert put(waiting, [100], posts=["a"], closed_to=100 + LATE) == {"repeat": 1}
     waiting.close(101 + LATE)
-    assert put(waiting, [100], posts=["a"], closed_to=101 + LATE) == {}
+    assert put(waiting, [100], posts=["a"], closed_to=101 + LATE) == {"too late": 1}
     assert waiting.numbers() == []
-    assert len(waiting.take_stale()) == 1
 
 
 # --------------------------------------------------------------------------------------------- late
 
 
-def test_a_late_post_waits_for_its_minute_and_one_later_than_the_lateness_is_stale():
-    waiting, closed_to = Waiting(POLICY), 1000
-    put(waiting, [1000 - LATE, 1000 - LATE - 1, 999, 1000], closed_to=closed_to)
+def test_a_late_post_waits_for_its_minute_and_one_later_than_the_lateness_is_too_late():
+    waiting, minutes = Waiting(POLICY), [1000 - LATE, 1000 - LATE - 1, 999, 1000]
+    assert put(waiting, minutes, closed_to=1000) == {"too late": 1}
     assert waiting.numbers() == [1000 - LATE, 999, 1000]
-    assert minutes_of(waiting.take_stale()) == [1000 - LATE - 1]
-    assert len(waiting.take_stale()) == 0
-
-
-def test_what_is_stale_is_told_in_order():
-    waiting = Waiting(POLICY)
-    put(waiting, [500, 100], closed_to=1000)
-    put(waiting, [300], closed_to=1000)
-    assert minutes_of(waiting.take_stale()) == [100, 300, 500]
 
 
 def test_before_the_first_close_nothing_is_late():
@@ -171,26 +159,11 @@ def test_before_the_first_close_nothing_is_late():
     assert waiting.numbers() == [1, 50, 100_000]
 
 
-def test_a_backfill_of_closed_minutes_is_stale_and_one_of_open_minutes_waits():
-    waiting = Waiting(POLICY)
-    put(waiting, [999, 1000, 1001], closed_to=1000, backfill=True)
-    assert waiting.numbers() == [1000, 1001]
-    assert minutes_of(waiting.take_stale()) == [999]
-
-
 def test_what_was_counted_before_a_crash_waits_to_remind_unless_it_is_too_old_for_that():
     waiting = Waiting(POLICY)
     told = put(waiting, [999, 999.5, 1000 - LATE - 1], closed_to=1000, counted=[True, False, True])
     assert told == {"counted before": 2}
     assert waiting.take(999)[0].counted.tolist() == [True, False]
-    assert len(waiting.take_stale()) == 0
-
-
-def test_a_backfill_that_was_counted_before_is_not_taught_again():
-    waiting = Waiting(POLICY)
-    told = put(waiting, [999, 10], closed_to=1000, backfill=True, counted=True)
-    assert told == {"counted before": 2}
-    assert len(waiting.take_stale()) == 0
 
 
 def test_posts_of_the_distant_past_do_not_pile_up():
@@ -198,7 +171,7 @@ def test_posts_of_the_distant_past_do_not_pile_up():
     for _ in range(3):
         put(waiting, list(range(0, 900, 7)), closed_to=1000)
     assert waiting.numbers() == []
-    assert len(waiting.take_stale()) == 3 * len(range(0, 900, 7)), "each is a post of its own"
+    assert waiting.oldest is None
 
 
 # ------------------------------------------------------------------------------------------- offsets
@@ -229,15 +202,6 @@ def test_the_oldest_offset_moves_on_as_time_does():
         waiting.close(closed_to)
         seen.append(waiting.oldest)
     assert seen == [50, 60, 70, None]
-
-
-def test_what_is_stale_holds_its_offset_until_it_is_taken():
-    waiting = Waiting(POLICY)
-    put(waiting, [5, 6], closed_to=1000, offsets=[9, 8])
-    put(waiting, [7], closed_to=1000, offsets=[12])
-    assert waiting.oldest == 8
-    waiting.take_stale()
-    assert waiting.oldest is None
 
 
 def test_a_repeat_that_comes_earlier_in_the_partition_holds_the_commit_too():
@@ -298,13 +262,11 @@ def test_only_the_texts_of_those_who_wait_are_kept():
 def test_what_is_said_of_a_subject_that_is_dropped_waits_no_longer():
     waiting = Waiting(POLICY)
     put(waiting, [3, 3, 4], slot=[0, 1, 0], texts=True)
-    put(waiting, [3, 4], slot=[0, 1], closed_to=5000)
     waiting.drop(0)
     assert waiting.numbers() == [3]
     posts, texts = waiting.take(3)
     assert posts.slot.tolist() == [1]
     assert len(texts) == 1
-    assert waiting.take_stale().slot.tolist() == [1]
 
 
 def test_the_time_of_a_minute_is_that_of_its_beginning_whatever_the_second():
