@@ -11,6 +11,7 @@ once the posts it covers are acknowledged.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -30,6 +31,8 @@ log = structlog.get_logger(room="ingest/pump")
 
 BEHIND = timedelta(seconds=10)
 SILENCE = timedelta(seconds=60)
+LATE = timedelta(minutes=60)
+"""Detection judges what comes no later than this behind the watermark."""
 REPORT_EVERY = timedelta(seconds=10)
 TURN_SECONDS = 25.0
 PARTING_SECONDS = 3.0
@@ -139,7 +142,7 @@ class Pump:
     async def _take_network(self, push: Push) -> Outcome:
         stream = self._cursors.get(push.source)
         check_network(push, stream)
-        outcome = await self._intake.take(push)
+        outcome = await self._intake.take(replace(push, backfill=self._is_history(stream, push)))
         now = self._clock()
         if stream is None:
             stream = Stream(source=push.source, clock=Clock.WALL, state=State.BLIND, heard_at=now)
@@ -150,6 +153,12 @@ class Pump:
             await self._move_network(stream, min(push.up_to, now), push)
         self._cursors.save()
         return outcome
+
+    def _is_history(self, stream: Stream | None, push: Push) -> bool:
+        """Whether posts come too late to be judged beside people's: they teach what is usual."""
+        if stream is None or stream.state is not State.BACKFILL or push.up_to is None:
+            return False
+        return self._clock() - push.up_to > LATE
 
     async def _move_network(self, stream: Stream, up_to: datetime, push: Push) -> None:
         now, former = self._clock(), stream.state

@@ -256,6 +256,17 @@ async def test_it_stands_aside_for_a_push_while_it_is_behind(house):
     assert last.state is State.BACKFILL
 
 
+async def test_what_it_brings_while_it_stands_aside_is_history_once_it_is_too_late_to_be_judged(
+    house,
+):
+    await house.play([a_frame("c1", a_post("1"), behind=7200)])
+    await push(house)
+    frames = [("2", 7100), ("3", 1800), ("4", 1)]
+    await house.play([a_frame(f"c{name}", a_post(name), behind=s) for name, s in frames])
+    brought = {post.id: post.backfill for post in house.broker.posts if post.stream == "net"}
+    assert brought == {"net:1": False, "net:2": True, "net:3": False, "net:4": False}
+
+
 async def test_a_push_and_a_network_that_is_near_are_live_side_by_side(house):
     await house.play([a_frame("c1", a_post())])
     await push(house)
