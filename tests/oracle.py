@@ -356,9 +356,7 @@ class Oracle:
             for top, look in zip(self.top, looks, strict=True)
         ]
         hour = looks[2]
-        most = self.policy.ceiling_times * hour.mean + self.policy.ceiling_people
-        last = sum(self.bins[b][0] for b in range((minute - 1) // 5 - 11, (minute - 1) // 5 + 1))
-        if hour.statistic > 0 and last >= most:
+        if self._flooded(minute, hour.mean):
             looks[2] = hour._replace(reached=max(hour.reached, 1))
         levels = [
             min(look.reached, look.highest)
@@ -428,6 +426,17 @@ class Oracle:
             negative, posts = negative + self.hours[h][0], posts + self.hours[h][1]
         return negative, posts
 
+    def _flooded(self, minute: int, mean: float) -> bool:
+        """Whether the last hour is beyond every budget."""
+        bin_, hour = (minute - 1) // 5, (minute - 1) // 60
+        last = sum(self.bins[b][0] for b in range(bin_ - 11, bin_ + 1))
+        if self._usual(2).hours < self.policy.learning:
+            if sum(self.hours[h][1] for h in range(hour - 23, hour - 1)) < self.policy.listened:
+                return False
+            whole = sum(self.hours[h][0] for h in range(hour - 23, hour + 1)) + self.bins[bin_][0]
+            mean = max(whole - last, 0) + 0.5
+        return last >= self.policy.ceiling_times * mean + self.policy.ceiling_people
+
     def _look(self, minute: int, number: int) -> "Look":
         policy = self.policy
         begin = _begin(minute, number)
@@ -445,6 +454,7 @@ class Oracle:
         )
         mean = usual.level * worth
         known = usual.hours >= max(policy.learning, MINUTES[number] / 60)
+        known = known or (number == 2 and self._flooded(minute, mean))
         statistic = surprise(negative, mean, 1 / variance) if known else 0.0
         expected = posts * usual.share
         noise = math.sqrt(expected * (1 - usual.share) + (0.1 * posts) ** 2 + 1e-9)

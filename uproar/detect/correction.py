@@ -9,8 +9,6 @@ from uproar.detect.baseline import BINS_AN_HOUR, FULL_DAY
 from uproar.detect.policy import Policy
 from uproar.watch import HOURS, Array, Some
 
-LEAST_HISTORY: Final = 8
-"""Posts of before the watch from which they say since when somebody listened."""
 _ROUNDS: Final = 4
 """How often the level is asked anew which hours are outliers: the first time they raise it too."""
 
@@ -36,7 +34,7 @@ def correct(w: Some, hours: Array, negative: Array, posts: Array, policy: Policy
     if w["level"][0] > 0:
         usual &= hours < int(w["opened"][0]) // 60 - 1
     early = usual & (hours < since)
-    if posts[early].sum() < LEAST_HISTORY:
+    if posts[early].sum() < policy.listened:
         usual &= ~early
     elif early.any():
         oldest = int(hours[early].min())

@@ -62,6 +62,7 @@ class Policy:
         silence: The same where nothing was heard in them: it may be that nobody listened.
         slow_cap, slow_drain: The slow sum grows by the statistic of each whole hour, at most the
             cap, less the drain; so a little too much for days is seen, and one burst is not.
+        listened: Posts of the past from which somebody must have listened to it.
         share: Negative share of a subject of which nothing is known.
         share_prior: Posts that belief is worth.
         below: Standard deviations under its usual share at which a share is too low.
@@ -112,6 +113,7 @@ class Policy:
     first_day: float = 3.0
     learning: float = 2.0
     silence: float = 24.0
+    listened: float = 8.0
     slow_cap: float = 3.0
     slow_drain: float = 0.6
     share: float = 0.3

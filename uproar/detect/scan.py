@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uproar.detect.baseline import FULL_DAY, cut, rate
+from uproar.detect.baseline import FULL_DAY, JEFFREYS, cut, rate
 from uproar.detect.policy import (
     BINS_OF,
     HOUR,
@@ -17,7 +17,7 @@ from uproar.detect.policy import (
     Policy,
 )
 from uproar.detect.surprise import at_most, surprise
-from uproar.watch import BIN, BINS, HOURS, SCALE, STATISTICS, Array, Rows
+from uproar.watch import BIN, BINS, HOURS, SCALE, STATISTICS, Array, Rows, Some
 
 _ALONE = np.array([1.0, 1.0, 1.0, 0.75, 0.5, 0.0])
 """How much of the doubt about an hour of day weighs in each window: a day holds every hour."""
@@ -87,8 +87,8 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
         + w["noise"][:, None] * _NARROWER
     )
     known = np.take(w["heard_hours"], LAG_OF, axis=1) >= np.maximum(policy.learning, SPAN / 60)
-    most = policy.ceiling_times * mean[:, HOUR] + policy.ceiling_people
-    flooded = known[:, HOUR] & (w["bins_negative"].sum(axis=1) >= most)
+    flooded = _flooded(w, minute, mean[:, HOUR], known[:, HOUR], policy)
+    known[:, HOUR] |= flooded
     return Scan(
         negative=negative,
         posts=np.maximum(posts, negative),
@@ -100,6 +100,28 @@ def scan(w: Rows, minute: int, policy: Policy, *, exact: Array) -> Scan:
         statistic=_statistic(w, negative, mean, variance, known, exact=exact | flooded),
         flooded=flooded,
     )
+
+
+def _flooded(w: Rows, minute: int, usual: Array, known: Array, policy: Policy) -> Array:
+    """
+    Whether the last hour is beyond every budget; shape (rows,).
+
+    Of a new subject no usual hour is known: all that was heard before stands for one. Some of it
+    must be two hours old, or the flood may be nothing but the start of a collector.
+    """
+    last = w["bins_negative"].sum(axis=1).astype(np.float64)
+    flooded = known & (last >= policy.ceiling_times * usual + policy.ceiling_people)
+    new = np.flatnonzero(~known & (last >= policy.ceiling_people))
+    if len(new):
+        part, hour, place = Some(w, new), (minute - 1) // 60, (minute - 1) // BIN % BINS
+        older = (hour - np.arange(2, HOURS)) % HOURS
+        heard = part["hours_all"][:, older].astype(np.float64).sum(axis=1) * SCALE
+        hours = part["hours_negative"].astype(np.float64).sum(axis=1) * SCALE
+        whole = hours + part["hour_negative"] + part["bins_negative"][:, place]
+        before = np.maximum(whole - last[new], 0.0) + JEFFREYS
+        most = policy.ceiling_times * before + policy.ceiling_people
+        flooded[new] = (heard >= policy.listened) & (last[new] >= most)
+    return np.asarray(flooded)
 
 
 def _heard(w: Rows, minute: int, hour: int, policy: Policy) -> tuple[Array, Array]:

@@ -233,6 +233,24 @@ def test_the_start_of_a_collector_pages_nobody():
     assert Story(start).pages(at(days=1)) == []
 
 
+@pytest.mark.parametrize("share", [0.3, 0.75, 0.95])
+def test_the_start_of_a_collector_of_angry_posts_is_no_flood(share: float):
+    stray = crowd(at(minutes=30), 1, minutes=1, name="stray")
+    start = talk(at(hours=1, minutes=20), at(hours=20), 200, negative=share)
+    assert Story(start).pages(at(hours=20)) == []
+    assert Story(stray, start).pages(at(hours=20)) == []
+
+
+@pytest.mark.parametrize("hours", [2.5, 3.2])
+def test_a_new_subject_pages_once_a_crowd_is_ten_times_all_that_was_ever_heard(hours: float):
+    before = talk(at(), at(hours=hours), 10, negative=0.3)
+    begin = at(hours=hours)
+    (first, *_) = Story(before, crowd(begin, 500, minutes=60)).pages(begin + timedelta(hours=1))
+    assert first.at - begin < timedelta(minutes=40)
+    assert first.why.gates["ceiling"].startswith("reached")
+    assert Story(before, crowd(begin, 60, minutes=60)).pages(begin + timedelta(hours=1)) == []
+
+
 def test_posts_of_the_brand_itself_are_no_complaints():
     story = after_calm(crowd(WAVE, 100, minutes=30, own=True))
     assert story.pages(at(days=8)) == []
