@@ -30,7 +30,7 @@ def lived(rate: float = 6, *, share: float = 0.5) -> Table:
     return table
 
 
-READY = {rate: lived(rate).pack(np.array([0])) for rate in (0.5, 6)}
+READY = {rate: lived(rate).pack(np.array([0])) for rate in (0.5, 6, 100, 1000)}
 
 
 def a_subject(rate: float = 6) -> Table:
