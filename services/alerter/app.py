@@ -67,6 +67,14 @@ PRUNE_EVERY: Final = timedelta(hours=1)
 COUNT_EVERY: Final = timedelta(minutes=1)
 BUDGET_SPAN: Final = timedelta(days=30)
 
+_DESCRIPTION: Final = """Incidents, the watch list and what is known of both.
+
+Send `Authorization: Bearer KEY` (`uproar keys create`). A key may send 600 requests a minute.
+
+A POST that is sent again with the same `Idempotency-Key` within 24 hours gets the first answer and
+changes nothing more. Only where uproar or its database died between an act and its answer is it done
+again, a minute later at the earliest."""
+
 log = structlog.get_logger(room="alerter/app")
 
 
@@ -234,7 +242,7 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
     app = FastAPI(
         title="uproar",
         version="1",
-        description="Incidents, the watch list and what is known of both.",
+        description=_DESCRIPTION,
         redoc_url=None,
     )
     app.state.parts = given
