@@ -70,6 +70,20 @@ async def test_filters_are_honoured(call, advancer):
     assert await found(q="guitar") == []
 
 
+@pytest.mark.parametrize(
+    "asked", [{}, {"as_of": NOON.isoformat()}, {"subject": "air-quillon"}, {"q": "lost"}]
+)
+async def test_a_state_that_is_asked_for_twice_brings_nothing_twice(call, advancer, asked):
+    incident = await opened(advancer)
+    twice = asked | {"status": ["open", "open"]}
+
+    found = (await call("GET", "/v1/incidents", params=twice)).json()["items"]
+    exported = await call("GET", "/v1/incidents", params=twice | {"format": "ndjson"})
+
+    assert [item["id"] for item in found] == [incident]
+    assert len(exported.text.splitlines()) == 1
+
+
 async def test_one_incident_its_timeline_evidence_and_deliveries(call, advancer):
     incident = await opened(advancer, evidence=(some_evidence("push:7"),))
     await advancer.hear(
