@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -378,6 +378,7 @@ def _place(before: str) -> tuple[datetime, str] | None:
     moment, _, incident_id = before.partition("~")
     try:
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+        opened_at = parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return (parsed, incident_id) if parsed.tzinfo and incident_id else None
+    return (opened_at, incident_id) if opened_at and incident_id else None
