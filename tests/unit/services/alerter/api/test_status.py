@@ -78,6 +78,18 @@ async def test_a_source_that_is_not_heard_of_degrades(call, database, clock):
     assert (status["status"], status["sources"][0]["state"]) == ("degraded", "blind")
 
 
+async def test_a_stream_that_nobody_tells_of_any_more_does_not_degrade_for_ever(
+    call, database, clock
+):
+    await reported(database, a_source_state("test", state=State.BLIND))
+    assert (await told(call))["status"] == "degraded"
+    clock.forward(days=8)
+
+    status = await told(call)
+
+    assert (status["status"], status["sources"]) == ("ok", [])
+
+
 @pytest.mark.parametrize(
     "change",
     [
