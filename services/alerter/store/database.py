@@ -42,6 +42,12 @@ def insert_into(transaction: Transaction, table: Table) -> sqlite.Insert | postg
     return postgresql.insert(table)
 
 
+def file_of(url: str) -> Path | None:
+    """Return the file that a database URL names, None for a server; raises as :class:`Database`."""
+    parsed = _checked(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == SQLITE else None
+
+
 class Database:
     """
     The alerter's database.
