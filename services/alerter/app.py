@@ -56,6 +56,7 @@ from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import Keep
 from services.alerter.tend import Tender
 from services.process import Health, add_probes, logs, serve
+from services.reference import add_reference
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.incident import State
 from uproar.routing import Receiver, Route, names_of, read_routes
@@ -243,6 +244,7 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         title="uproar",
         version="1",
         description=_DESCRIPTION,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.parts = given
@@ -271,6 +273,7 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         app.include_router(router)
     app.mount("/static", pages.static)
     add_probes(app, health, metrics.REGISTRY)
+    add_reference(app)
     app.add_middleware(BodyLimit)
     return app
 

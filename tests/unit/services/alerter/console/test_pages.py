@@ -304,6 +304,15 @@ async def test_logging_out_ends_the_session(inside):
     assert (await inside.get("/")).status_code == 303
 
 
+async def test_the_docs_name_every_route_and_load_nothing_from_elsewhere(browser):
+    docs = await browser.get("/docs")
+
+    assert "default-src 'none'" in docs.headers["Content-Security-Policy"]
+    assert not re.search(r"<script|<link|src=", docs.text)
+    for path in (await browser.get("/openapi.json")).json()["paths"]:
+        assert f"<code>{path}</code>" in docs.text
+
+
 async def test_style_and_icon_are_served_from_here(browser):
     style = await browser.get("/static/style.css")
     icon = await browser.get("/static/icon.svg")
