@@ -253,6 +253,8 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         access=given.access,
         advancer=given.advancer,
         clock=given.clock,
+        knock=lambda address: given.limits.count_address(address, now=given.clock()),
+        console_url=given.console_url,
     )
     add_problems(app)
     for router in (

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -9,6 +10,7 @@ from services.alerter.advance import Advancer
 from services.alerter.console.pages import COOKIE, PAGE
 from services.alerter.store.incidents import Arrival
 from tests.build import NOON, a_backlash, a_why, some_evidence
+from tests.unit.services.alerter.conftest import Caller
 from uproar.backlash import Event, Level, episode_id
 from uproar.incident import Act, IncidentId, Verb
 from uproar.subject import SubjectId
@@ -88,6 +90,30 @@ async def test_a_wrong_key_opens_nothing(browser):
         answer = await browser.post("/login", data={"key": key.encode("utf-8", "replace")})
         assert answer.status_code == 403
         assert COOKIE not in answer.cookies
+
+
+async def test_who_tries_keys_and_links_too_often_has_to_wait(browser, parts):
+    parts.limits._address = 2
+    tries = [
+        await browser.post("/login", data={"key": "guess"}),
+        await browser.get("/login", params={"once": "guess"}),
+        await browser.post("/login", data={"key": "guess"}),
+        await browser.get("/login", params={"once": "guess"}),
+    ]
+    page = await browser.get("/login")
+
+    assert [answer.status_code for answer in tries] == [403, 403, 429, 429]
+    assert page.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("public", "secure"), [("https://uproar.example.org", True), ("http://console.test", False)]
+)
+async def test_behind_an_ingress_that_speaks_tls_the_cookie_is_for_tls_alone(parts, public, secure):
+    browser = Caller(replace(parts, console_url=public)).http
+    answer = await browser.get("/login", params={"once": await parts.access.link()})
+
+    assert ("Secure" in answer.headers["Set-Cookie"]) is secure
 
 
 @pytest.mark.parametrize(
