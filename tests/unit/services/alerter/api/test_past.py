@@ -269,3 +269,21 @@ async def test_too_many_requests_are_told_when_to_come_again(call, parts):
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert [answer.status_code for answer in strangers] == [401, 401, 429]
     assert answers[-1].headers["Retry-After"] == "30"
+
+
+async def test_a_key_may_listen_to_so_many_streams_at_once_and_to_others_when_they_end(call, parts):
+    parts.limits._streams = 1
+    await call.headers(Role.VIEWER)
+    (viewer,) = await parts.access.keys()
+
+    async def listens(role: Role = Role.VIEWER) -> int:
+        answer = await call("GET", "/v1/events", role, params={"follow": "false"})
+        return answer.status_code
+
+    one_after_the_other = [await listens(), await listens()]
+    with parts.limits.stream(viewer.id):
+        beside = [await listens(), await listens(Role.ADMIN)]
+
+    assert one_after_the_other == [200, 200]
+    assert beside == [429, 200]
+    assert await listens() == 200
