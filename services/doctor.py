@@ -25,10 +25,13 @@ from services.alerter.app import routes_of
 from services.alerter.notifier import Sent
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.settings import read as read_config
-from services.alerter.store.database import Database
+from services.alerter.store.database import Database, file_of
+from services.alerter.store.migrate import Schema, schema
 from services.broker import KafkaSettings, survey, topic_specs
 from services.classifier import engine
 from services.classifier.engine.int8 import Int8Engine
+from services.ingest.settings import read_sources
+from services.ingest.sources import build
 from services.process import Settings, logs
 from services.standalone.embedded import find_binary
 from services.standalone.plan import Plan
@@ -83,6 +86,7 @@ async def examine() -> list[Finding]:
         _broker,
         _database,
         _model,
+        _networks,
         _services,
         _receivers,
     ]
@@ -248,19 +252,36 @@ def _topics(settings: KafkaSettings, there: dict[str, int]) -> Finding:
 
 
 async def _database(plan: Plan) -> list[Finding]:
-    file = plan.folder / "alerter" / "uproar.db"
-    if plan.alerter.database is None and not file.exists():
-        return [Finding("database", State.NOTE, f"{file} will be made at the first start")]
+    url = plan.alerter.database_url
     try:
-        database = Database(plan.alerter.database_url)
+        file = file_of(url)
+        if file is not None and not file.exists():
+            return [Finding("database", State.NOTE, f"{file} will be made at the first start")]
+        database = Database(url)
         try:
-            keys = await Access(database, lambda: datetime.now(UTC)).keys()
+            return [await _tables(database)]
         finally:
             await database.close()
     except (Misconfigured, Unavailable) as error:
-        mend = "is it running, and is UPROAR_DATABASE_URL right?"
-        return [Finding("database", State.WRONG, str(error), mend)]
-    return [Finding("database", State.OK, f"answers; {len(keys)} keys")]
+        says = str(error)
+    except (
+        Exception
+    ) as error:  # in its driver's words: a wrong password, a file that is no database
+        says = str(error).partition("\n")[0] or repr(error)
+    mend = "is it running, and is UPROAR_DATABASE_URL right?"
+    return [Finding("database", State.WRONG, says, mend)]
+
+
+async def _tables(database: Database) -> Finding:
+    stands = await schema(database)
+    if stands is Schema.NONE:
+        says = "answers; its tables will be made at the first start"
+        return Finding("database", State.NOTE, says)
+    if stands is Schema.OLDER:
+        says = "answers; its tables are of an older uproar, and will be migrated at the next start"
+        return Finding("database", State.NOTE, says)
+    keys = await Access(database, lambda: datetime.now(UTC)).keys()
+    return Finding("database", State.OK, f"answers; {len(keys)} keys")
 
 
 async def _model(plan: Plan) -> list[Finding]:
@@ -278,6 +299,17 @@ async def _model(plan: Plan) -> list[Finding]:
         return [Finding("model", State.OK, await asyncio.to_thread(try_it))]
     except (Misconfigured, Unavailable) as error:
         return [Finding("model", State.WRONG, str(error), "see UPROAR_MODEL, UPROAR_DEVICE")]
+
+
+async def _networks(plan: Plan) -> list[Finding]:
+    try:
+        sources = build(read_sources(plan.ingest.config))
+    except Misconfigured as error:
+        return [Finding("sources", State.WRONG, str(error), "correct [[source]] in uproar.toml")]
+    if not sources:
+        return [Finding("sources", State.OK, "no [[source]]: posts are pushed or replayed")]
+    names = ", ".join(source.name for source in sources)
+    return [Finding("sources", State.OK, f"ingest can read {names}")]
 
 
 async def _services(plan: Plan) -> list[Finding]:

@@ -56,6 +56,7 @@ from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import Keep
 from services.alerter.tend import Tender
 from services.process import Health, add_probes, logs, serve
+from services.reference import add_reference
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.incident import State
 from uproar.routing import Receiver, Route, names_of, read_routes
@@ -66,6 +67,14 @@ LOOK_EVERY: Final = timedelta(seconds=2)
 PRUNE_EVERY: Final = timedelta(hours=1)
 COUNT_EVERY: Final = timedelta(minutes=1)
 BUDGET_SPAN: Final = timedelta(days=30)
+
+_DESCRIPTION: Final = """Incidents, the watch list and what is known of both.
+
+Send `Authorization: Bearer KEY` (`uproar keys create`). A key may send 600 requests a minute.
+
+A POST that is sent again with the same `Idempotency-Key` within 24 hours gets the first answer and
+changes nothing more. Only where uproar or its database died between an act and its answer is it done
+again, a minute later at the earliest."""
 
 log = structlog.get_logger(room="alerter/app")
 
@@ -234,7 +243,8 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
     app = FastAPI(
         title="uproar",
         version="1",
-        description="Incidents, the watch list and what is known of both.",
+        description=_DESCRIPTION,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.parts = given
@@ -243,6 +253,8 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         access=given.access,
         advancer=given.advancer,
         clock=given.clock,
+        knock=lambda address: given.limits.count_address(address, now=given.clock()),
+        console_url=given.console_url,
     )
     add_problems(app)
     for router in (
@@ -263,6 +275,7 @@ def application(given: parts.Parts, health: Health) -> FastAPI:
         app.include_router(router)
     app.mount("/static", pages.static)
     add_probes(app, health, metrics.REGISTRY)
+    add_reference(app)
     app.add_middleware(BodyLimit)
     return app
 

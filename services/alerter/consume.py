@@ -21,6 +21,7 @@ from services.broker import aiokafka, ensure_topics
 from services.traces import Kind, span, trace_id
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.topics import BACKLASH, DEAD_LETTER, DELETIONS, READINGS, SOURCES, Topic
+from uproar.watermark import SourceState
 from uproar.wire import ACCEPTED_AT, TRACEPARENT, Record, dead_letter
 
 log = structlog.get_logger(room="alerter/consume")
@@ -95,7 +96,8 @@ class Taker:
         taken: list[tuple[Record, Any]] = []
         for record in records:
             if record.topic == SOURCES.name and record.value is None:
-                continue  # the tombstone of a source; what is known of it fades by itself
+                taken.append((record, (record.key or b"").decode("utf-8", "replace")))
+                continue  # the tombstone of a source: its name alone
             try:
                 taken.append((record, _TOPICS[record.topic].decode(record)))
             except Malformed as error:
@@ -128,7 +130,11 @@ class Taker:
 
     async def _keep_sources(self, values: list[Any]) -> None:
         async with self._database.writing() as transaction:
-            await readings.report(transaction, values)
+            for value in values:
+                if isinstance(value, SourceState):
+                    await readings.report(transaction, [value])
+                else:
+                    await readings.drop(transaction, value)
 
     async def _bury(self, record: Record, reason: str, bury: Bury) -> None:
         letter = dead_letter(record, reason, at=self._clock())

@@ -37,7 +37,7 @@ async def _write(database_url: str, out: Callable[[str], object]) -> int:
             async with database.reading() as transaction:
                 rows = await verdicts.judged(transaction, after=after, limit=_BATCH)
                 for row in rows:
-                    posts = await verdicts.cited(transaction, row["incident"])
+                    posts = await verdicts.cited(transaction, row["incident"], row["number"])
                     out(json.dumps(_label(row, posts), ensure_ascii=False))
             count += len(rows)
             if len(rows) < _BATCH:

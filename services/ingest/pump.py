@@ -240,9 +240,9 @@ class Pump:
         return stream.state in ACTIVE and now - stream.heard_at > SILENCE and not busy
 
     async def report(self) -> None:
-        """Say of each stream under way what it is."""
+        """Say of each stream under way, and of each network that is to be read, what it is."""
         for stream in self._cursors:
-            if stream.state in ACTIVE:
+            if stream.state in ACTIVE or stream.source in self._networks:
                 await self._report(stream)
         self._cursors.save()
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from services.alerter.access import Identity
 from services.alerter.api.incidents import Incident, Line
@@ -26,9 +28,17 @@ _MAX_PLACE: Final = 2**63 - 1
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events."""
+    """Server-sent events; ``room`` is held from the beginning to the end, or refused."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, said: AsyncIterator[str], room: AbstractContextManager[None]) -> None:
+        super().__init__(said, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._room:
+            await super().__call__(scope, receive, send)
 
 
 class Happened(BaseModel):
@@ -40,6 +50,7 @@ class Happened(BaseModel):
 
 @router.get(
     "",
+    status_code=HTTPStatus.OK,
     response_class=EventStream,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
@@ -59,10 +70,8 @@ async def events(
     if place is None:
         async with given.database.reading() as transaction:
             place = await feed.end(transaction)
-    return EventStream(
-        _stream(request, given, who, place, follow=follow),
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    said = _stream(request, given, who, place, follow=follow)
+    return EventStream(said, given.limits.stream(who.key or who.name))
 
 
 async def _stream(

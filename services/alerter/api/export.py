@@ -16,6 +16,9 @@ COLUMNS: Final = (
     "acknowledged_by", "resolved_at", "resolved_by", "episode", "assignee", "verdict",
     "verdict_reason", "merged_into",
 )  # fmt: skip
+Pages = AsyncIterator[Sequence[BaseModel]]
+"""One at least, of none where the list is empty."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -41,11 +44,15 @@ def wanted(request: Request, asked: Format | None) -> Format:
     return next((form for form, media in _TYPES.items() if media in accepted), Format.JSON)
 
 
-def answer(form: Format, pages: AsyncIterator[Sequence[BaseModel]]) -> StreamingResponse:
-    """Stream pages of incidents, one after the other: nothing is kept in memory."""
+async def answer(form: Format, pages: Pages) -> StreamingResponse:
+    """
+    Stream pages of incidents, one after the other: nothing is kept in memory.
+
+    The first is waited for: what goes wrong before it is told by the status.
+    """
     write = _csv if form is Format.CSV else _ndjson
     return StreamingResponse(
-        write(pages),
+        write(_begun(await anext(pages), pages)),
         media_type=f"{_TYPES[form]}; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="incidents.{form.value}"',
@@ -62,7 +69,13 @@ def harmless(value: Any) -> Any:
     return value
 
 
-async def _csv(pages: AsyncIterator[Sequence[BaseModel]]) -> AsyncIterator[str]:
+async def _begun(first: Sequence[BaseModel], rest: Pages) -> Pages:
+    yield first
+    async for page in rest:
+        yield page
+
+
+async def _csv(pages: Pages) -> AsyncIterator[str]:
     yield _row(COLUMNS)
     async for page in pages:
         for item in page:
@@ -70,7 +83,7 @@ async def _csv(pages: AsyncIterator[Sequence[BaseModel]]) -> AsyncIterator[str]:
             yield _row([harmless(said[name]) for name in COLUMNS])
 
 
-async def _ndjson(pages: AsyncIterator[Sequence[BaseModel]]) -> AsyncIterator[str]:
+async def _ndjson(pages: Pages) -> AsyncIterator[str]:
     async for page in pages:
         for item in page:
             yield item.model_dump_json() + "\n"

@@ -1,5 +1,12 @@
-"""Idempotency-Key: a POST that is sent again gets the first answer and changes nothing more."""
+"""
+Idempotency-Key: a POST that is sent again gets the first answer and changes nothing more.
 
+Each key of the API has its own; who brings none is refused before anything is written or repeated.
+The act and its answer are two transactions. Where the process, or the database, dies between them,
+a repeat gets 409 for a minute, and after that is done a second time.
+"""
+
+import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -8,10 +15,12 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from services.alerter.api.parts import Parts, parts
+from services.alerter.access import Identity
+from services.alerter.api.parts import Parts, asking, parts
 from services.alerter.api.problems import Problem
 from services.alerter.store import answers
 from services.alerter.store.answers import Answer
+from uproar.errors import Unavailable
 
 HEADER: Final = "Idempotency-Key"
 MAX_KEY: Final = 255
@@ -32,19 +41,25 @@ class IdempotentRoute(APIRoute):
             key = request.headers.get(HEADER)
             if request.method != "POST" or key is None:
                 return await handle(request)
+            who = await asking(request)
+            if who is None:
+                return await handle(request)  # and be refused
             if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
                 raise Problem(
                     HTTPStatus.BAD_REQUEST, f"{HEADER}: 1 to {MAX_KEY} printable characters"
                 )
-            return await _once(request, key, handle, secret=self.secret)
+            scope = _scope(who, request.url.path, key)
+            return await _once(request, scope, handle, secret=self.secret)
 
         return once
 
 
-async def _once(request: Request, key: str, handle: Handler, *, secret: bool) -> Response:
+def _scope(who: Identity, path: str, key: str) -> str:
+    return _digest((who.key or who.name).encode(), path.encode(), key.encode())
+
+
+async def _once(request: Request, scope: str, handle: Handler, *, secret: bool) -> Response:
     given = parts(request)
-    who = request.headers.get("Authorization", "")
-    scope = _digest(who.encode(), request.url.path.encode(), key.encode())
     asked = _digest(await request.body())
     async with given.database.writing() as transaction:
         there = await answers.claim(transaction, scope, asked, now=given.clock())
@@ -82,8 +97,9 @@ def _again(there: Answer, asked: str) -> Response:
 
 async def _keep(given: Parts, scope: str, response: Response, *, secret: bool) -> None:
     body = None if secret else bytes(response.body).decode()
-    async with given.database.writing() as transaction:
-        await answers.fulfil(transaction, scope, status=response.status_code, body=body)
+    with contextlib.suppress(Unavailable):  # it is done: who asked for it must not hear otherwise
+        async with given.database.writing() as transaction:
+            await answers.fulfil(transaction, scope, status=response.status_code, body=body)
 
 
 def _digest(*parts_: bytes) -> str:

@@ -248,7 +248,7 @@ async def incidents(
     place = place_of(asked.cursor, datetime, str)
     after = place and (place[0], place[1])
     if form is not Format.JSON:
-        return answer(form, _pages(given, wish, asked.as_of, after))
+        return await answer(form, _pages(given, wish, asked.as_of, after))
     rows = await _listed(given, wish, asked.as_of, limit=asked.limit + 1, after=after)
     listed, more = rows[: asked.limit], len(rows) > asked.limit
     return Incidents(

@@ -66,16 +66,26 @@ def bearer_of(request: Request) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-async def identity(
-    request: Request,
-    given: Given,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-) -> Identity | None:
-    """Return who is asking; None without a key; 401 for a worthless key, 429 for too many requests."""
-    if bearer is None:
+async def asking(request: Request) -> Identity | None:
+    """
+    Return who is asking, looked up and counted once a request; None without a key.
+
+    Raises:
+        Problem: 401, the key is worth nothing; 429, too many requests.
+        Unavailable: The database does not answer.
+    """
+    if not hasattr(request.state, "asking"):
+        request.state.asking = await _asking(request)
+    found: Identity | None = request.state.asking
+    return found
+
+
+async def _asking(request: Request) -> Identity | None:
+    given, key = parts(request), bearer_of(request)
+    if not key:
         given.limits.count_address(address(request), now=given.clock())
         return None
-    found = await given.access.by_key(bearer.credentials)
+    found = await given.access.by_key(key)
     if found is None:
         given.limits.count_address(address(request), now=given.clock())
         raise Problem(
@@ -83,6 +93,14 @@ async def identity(
         )
     given.limits.count_key(found.key or found.name, now=given.clock())
     return replace(found, via=f"api {address(request)}")
+
+
+async def identity(
+    request: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],  # for the OpenAPI
+) -> Identity | None:
+    """Return who is asking, as :func:`asking`."""
+    return await asking(request)
 
 
 def _at_least(role: Role) -> Callable[[Identity | None], Identity]:

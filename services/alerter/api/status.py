@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.alerter.api.classifier import Classifier
-from services.alerter.api.parts import Given
+from services.alerter.api.parts import Given, Parts, address, asking, bearer_of
 from services.alerter.store import backlog, history, readings
 from services.alerter.store.backlog import Backlog
 from services.alerter.store.history import Counts
@@ -76,7 +76,9 @@ class Outbox(BaseModel):
     pending: int | None
     oldest_seconds: float | None = Field(description="0 where none waits")
     dead: int | None = Field(description="refused for good: nobody will get them")
-    receivers: dict[str, Waiting] = Field(description="those for whom any waits or is dead")
+    receivers: dict[str, Waiting] | None = Field(
+        description="those for whom any waits or is dead; null without a key"
+    )
 
 
 class Status(BaseModel):
@@ -91,10 +93,11 @@ class Status(BaseModel):
 
 
 @router.get("/v1/status")
-async def status(given: Given) -> Status:
-    """Tell how the product is; needs no key."""
+async def status(request: Request, given: Given) -> Status:
+    """Tell how the product is; needs no key, and names receivers only to who brings one."""
     now, classifier = given.clock(), given.classifier()
     try:
+        known = await _known(request, given, now)
         async with given.database.reading() as transaction:
             counts = await history.counts(transaction)
             waits = await backlog.measured(transaction)
@@ -117,8 +120,15 @@ async def status(given: Given) -> Status:
         ),
         sources=[Source.model_validate(row) for row in rows],
         model=_model(classifier),
-        outbox=_outbox(waits, now),
+        outbox=_outbox(waits, now, named=known),
     )
+
+
+async def _known(request: Request, given: Parts, now: datetime) -> bool:
+    if bearer_of(request):
+        return await asking(request) is not None
+    given.limits.count_status(address(request), now=now)
+    return False
 
 
 def _down(classifier: Classifier) -> Status:
@@ -128,7 +138,7 @@ def _down(classifier: Classifier) -> Status:
         pipeline=Pipeline(lag_seconds=None, canary_age_seconds=None),
         sources=[],
         model=_model(classifier),
-        outbox=Outbox(pending=None, oldest_seconds=None, dead=None, receivers={}),
+        outbox=Outbox(pending=None, oldest_seconds=None, dead=None, receivers=None),
     )
 
 
@@ -140,15 +150,16 @@ def _incidents(counts: Counts) -> Incidents:
     )
 
 
-def _outbox(waits: Backlog, now: datetime) -> Outbox:
+def _outbox(waits: Backlog, now: datetime, *, named: bool) -> Outbox:
+    receivers = {
+        name: Waiting(pending=one.pending, oldest_seconds=_age(one, now), dead=one.dead)
+        for name, one in waits.by_receiver.items()
+    }
     return Outbox(
         pending=waits.pending,
         oldest_seconds=_age(waits, now),
         dead=waits.dead,
-        receivers={
-            name: Waiting(pending=one.pending, oldest_seconds=_age(one, now), dead=one.dead)
-            for name, one in waits.by_receiver.items()
-        },
+        receivers=receivers if named else None,
     )
 
 

@@ -175,7 +175,11 @@ async def replace(
     async with given.database.writing() as transaction:
         known = await subjects.find(transaction, subject.id)
         written = await subjects.put(transaction, subject, now=given.clock())
-        await _note(given, who, transaction, "subject.replace", subject.id)
+        if known is None:
+            await _note(given, who, transaction, "subject.create", subject.id)
+        else:
+            changed = _changed(known.subject, written.subject)
+            await _note(given, who, transaction, "subject.replace", subject.id, detail=changed)
     response.status_code = HTTPStatus.OK if known else HTTPStatus.CREATED
     return _shown(written)
 
@@ -229,6 +233,8 @@ async def _note(
     transaction: Transaction,
     what: str,
     subject_id: str,
+    *,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     await audit.note(
         transaction,
@@ -238,7 +244,23 @@ async def _note(
         what=what,
         target=subject_id,
         subject=subject_id,
+        detail=detail,
     )
+
+
+def _changed(before: Subject, after: Subject) -> dict[str, Any]:
+    """Say for each field that is another what it was and is; of a list what came and what went."""
+    changed: dict[str, Any] = {}
+    for name in SubjectFields.model_fields:
+        was, now = getattr(before, name), getattr(after, name)
+        if was == now:
+            continue
+        if isinstance(was, tuple):
+            added, removed = (sorted(set(now) - set(was)), sorted(set(was) - set(now)))
+            changed[name] = {"added": added, "removed": removed}
+        else:
+            changed[name] = {"was": was, "now": now}
+    return changed
 
 
 async def _known(given: Given, who: Identity, subject_id: str) -> Watched:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -65,12 +65,20 @@ static = StaticFiles(directory=_HERE / "static")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the console stands on."""
+    """
+    What the console stands on.
+
+    Attributes:
+        knock: Counts an attempt to come in from an address; raises where it is one too many.
+        console_url: The address under which people know it.
+    """
 
     database: Database
     access: Access
     advancer: Advancer
     clock: Callable[[], datetime]
+    knock: Callable[[str], None]
+    console_url: str
 
 
 def _when(moment: datetime | None) -> str:
@@ -249,6 +257,7 @@ async def way_in(request: Request, once: str = "", to: str = "/") -> Response:
     """Ask for a key, or take a one-time link."""
     if not once:
         return _page(request, "login.html", who=None, to=_local(to), problem="")
+    _parts(request).knock(_address(request))
     session = await _parts(request).access.log_in_by_link(once)
     if session is None:
         return _page(
@@ -265,6 +274,7 @@ async def way_in(request: Request, once: str = "", to: str = "/") -> Response:
 @router.post("/login")
 async def log_in(request: Request) -> Response:
     """Open a session with a key."""
+    _parts(request).knock(_address(request))
     form = await _form(request)
     to = _local(form.get("to", "/"))
     session = await _parts(request).access.log_in_by_key(form.get("key", "").strip())
@@ -300,9 +310,14 @@ def _let_in(request: Request, session: str, to: str) -> Response:
         max_age=int(SESSION_LIFE.total_seconds()),
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure="https" in {request.url.scheme, _known_by(request)},
     )
     return answer
+
+
+def _known_by(request: Request) -> str:
+    """Return the scheme of the public address: an ingress may end TLS, and ask us over http."""
+    return _parts(request).console_url.partition(":")[0].lower()
 
 
 def _ask_in(request: Request) -> Response:
@@ -357,7 +372,11 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _via(request: Request) -> str:
-    return f"console {request.client.host if request.client else 'unknown'}"
+    return f"console {_address(request)}"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def _session(request: Request) -> str:
@@ -378,6 +397,7 @@ def _place(before: str) -> tuple[datetime, str] | None:
     moment, _, incident_id = before.partition("~")
     try:
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+        opened_at = parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return (parsed, incident_id) if parsed.tzinfo and incident_id else None
+    return (opened_at, incident_id) if opened_at and incident_id else None

@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -40,6 +40,12 @@ def insert_into(transaction: Transaction, table: Table) -> sqlite.Insert | postg
     if transaction.dialect.name == SQLITE:
         return sqlite.insert(table)
     return postgresql.insert(table)
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file that a database URL names, None for a server; raises as :class:`Database`."""
+    parsed = _checked(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == SQLITE else None
 
 
 class Database:
@@ -114,7 +120,7 @@ def _told() -> Iterator[None]:
     """Say Unavailable where the world is down, Malformed where a value does not fit."""
     try:
         yield
-    except (DBAPIError, PoolTimeout, OSError, OverflowError) as error:
+    except (StatementError, PoolTimeout, OSError, OverflowError) as error:
         reason = getattr(error, "orig", None) or error
         if _does_not_fit(error):
             raise Malformed(f"a value does not fit the database: {reason}") from error
@@ -124,9 +130,11 @@ def _told() -> Iterator[None]:
 
 
 def _does_not_fit(error: Exception) -> bool:
-    """Tell whether SQLite's driver, asyncpg before it sends, or the server refused a value."""
-    cause = getattr(getattr(error, "orig", None), "__cause__", None)
-    return isinstance(error, OverflowError | DataError) or isinstance(cause, asyncpg.DataError)
+    """Tell whether a column, SQLite's driver, asyncpg before it sends, or the server refused a value."""
+    reason = getattr(error, "orig", None) or error
+    cause = getattr(reason, "__cause__", None)
+    too_large = isinstance(error, DataError) or isinstance(reason, OverflowError)
+    return too_large or isinstance(cause, asyncpg.DataError)
 
 
 def _is_down(error: Exception) -> bool:

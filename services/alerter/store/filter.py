@@ -22,6 +22,7 @@ class Filter:
     Which incidents are asked for; ``since`` (inclusive) and ``until`` judge ``opened_at``.
 
     Attributes:
+        states: In one of these; one that is named twice counts once.
         sight: The only subjects that whoever asks may see; None: all.
         text: Words that the incident or its evidence mentions, all of them.
     """
@@ -33,6 +34,9 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", tuple(dict.fromkeys(self.states)))
 
     @property
     def subjects(self) -> list[str] | None:

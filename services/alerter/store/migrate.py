@@ -5,6 +5,7 @@ A change of ``tables.py`` needs a file in ``migrations/versions``; ``draft`` wri
 """
 
 import logging
+from enum import StrEnum
 from importlib import resources
 from typing import Any
 
@@ -25,6 +26,14 @@ from uproar.errors import Misconfigured
 _LOCK = 7_089_234_771  # one process at a time migrates a PostgreSQL database
 
 
+class Schema(StrEnum):
+    """How a database stands to the schema of this version."""
+
+    NONE = "none"
+    OLDER = "older"
+    CURRENT = "current"
+
+
 async def migrate(database: Database, revision: str = "head") -> None:
     """
     Bring the database to a revision: ``head`` or an older one, which is a downgrade.
@@ -37,6 +46,12 @@ async def migrate(database: Database, revision: str = "head") -> None:
         if connection.dialect.name != SQLITE:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         await connection.run_sync(_to, revision)
+
+
+async def schema(database: Database) -> Schema:
+    """Tell how the database stands, and change nothing; raises as :func:`migrate`."""
+    async with database.reading() as connection:
+        return await connection.run_sync(_stands)
 
 
 async def drift(database: Database) -> list[Any]:
@@ -57,13 +72,8 @@ def _to(connection: Connection, revision: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
     try:
-        known = {step.revision for step in script.walk_revisions()}
-        if current is not None and current not in known:
-            raise Misconfigured(
-                f"the database is of a newer uproar (revision {current}): upgrade uproar"
-            )
+        current = _current(connection, script)
         older = revision == "base" or (
             current is not None
             and revision != "head"
@@ -72,6 +82,24 @@ def _to(connection: Connection, revision: str) -> None:
         (command.downgrade if older else command.upgrade)(config, revision)
     except CommandError as error:
         raise Misconfigured(f"the database cannot be migrated: {error}") from error
+
+
+def _current(connection: Connection, script: ScriptDirectory) -> str | None:
+    """Return the revision of a database, None for one without tables; a newer one is Misconfigured."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in {step.revision for step in script.walk_revisions()}:
+        raise Misconfigured(
+            f"the database is of a newer uproar (revision {current}): upgrade uproar"
+        )
+    return current
+
+
+def _stands(connection: Connection) -> Schema:
+    script = ScriptDirectory.from_config(_config(connection))
+    current = _current(connection, script)
+    if current is None:
+        return Schema.NONE
+    return Schema.CURRENT if current == script.get_current_head() else Schema.OLDER
 
 
 def _drift(connection: Connection) -> list[Any]:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, delete, select
 
 from services.alerter.store.database import Transaction, insert_into
 from services.alerter.store.tables import READINGS, SOURCES
@@ -15,6 +15,13 @@ from uproar.watermark import SourceState, State
 KEPT: Final = timedelta(days=90)
 UNHEARD: Final = timedelta(minutes=1)
 """After that long without a report a live source counts as blind: its ingest has died."""
+
+FORGOTTEN: Final = timedelta(days=7)
+REPLAY_FORGOTTEN: Final = timedelta(days=1)
+"""A source that ended or went blind, and was not told of for so long, is none any more. Of those that
+are live or stand in uproar.toml ingest tells every 10 s."""
+_OWN_TIME: Final = timedelta(hours=1)
+"""Whose event time lies further back than that goes by its own: a replay."""
 
 Place = tuple[datetime, bool]
 """Where a page of readings ended: its last one's ``at`` and ``decision``."""
@@ -75,10 +82,35 @@ async def report(transaction: Transaction, sources: Sequence[SourceState]) -> No
         )
 
 
+async def drop(transaction: Transaction, source: str) -> None:
+    """Forget a source: the topic has its tombstone."""
+    await transaction.execute(delete(SOURCES).where(SOURCES.c.name == source))
+
+
+async def drop_forgotten(transaction: Transaction, *, now: datetime) -> int:
+    """Forget the sources that are none any more; returns how many."""
+    rows = (await transaction.execute(select(SOURCES))).mappings()
+    gone = [row["name"] for row in rows if _forgotten(row, now)]
+    await transaction.execute(delete(SOURCES).where(SOURCES.c.name.in_(gone)))
+    return len(gone)
+
+
 async def sources(transaction: Transaction, *, now: datetime) -> list[dict[str, Any]]:
     """Return every source by name; a live one that is not heard of any more is blind."""
     rows = (await transaction.execute(select(SOURCES).order_by(SOURCES.c.name))).mappings()
-    return [dict(row) | {"state": _state(row["state"], row["reported_at"], now)} for row in rows]
+    return [
+        dict(row) | {"state": _state(row["state"], row["reported_at"], now)}
+        for row in rows
+        if not _forgotten(row, now)
+    ]
+
+
+def _forgotten(row: RowMapping, now: datetime) -> bool:
+    if State(row["state"]) not in {State.BLIND, State.ENDED}:
+        return False  # its ingest has died: that is for somebody to mend
+    told, reached = row["reported_at"], row["event_time"]
+    replay = reached is not None and told - reached > _OWN_TIME
+    return bool(now - told > (REPLAY_FORGOTTEN if replay else FORGOTTEN))
 
 
 def _state(state: str, reported_at: datetime, now: datetime) -> State:

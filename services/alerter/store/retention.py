@@ -44,7 +44,7 @@ async def prune(transaction: Transaction, *, now: datetime, keep: Keep | None = 
         delete(PASSES).where(PASSES.c.expires_at < now),
     ):
         gone += (await transaction.execute(statement)).rowcount
-    return gone
+    return gone + await readings.drop_forgotten(transaction, now=now)
 
 
 async def expire(transaction: Transaction, *, before: datetime, limit: int = AT_ONCE) -> int:

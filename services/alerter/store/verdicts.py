@@ -70,7 +70,18 @@ async def paged(transaction: Transaction, *, since: datetime) -> dict[str, int]:
     return {row.verdict or "none": row.waves for row in rows}
 
 
-async def cited(transaction: Transaction, incident: str) -> list[str]:
-    """Return the ids of the posts that an incident has cited."""
-    query = select(EVIDENCE.c.post).where(EVIDENCE.c.incident == incident).order_by(EVIDENCE.c.post)
-    return list(await transaction.scalars(query))
+async def cited(transaction: Transaction, incident: str, episode: int) -> list[str]:
+    """
+    Return the ids of the posts that a wave of an incident has cited.
+
+    A post knows when it was cited first, and by which line last; a wave that lies between cited it.
+    """
+    line = TRANSITIONS.c
+    first_to_last = and_(line.at >= EVIDENCE.c.cited_at, line.sequence <= EVIDENCE.c.sequence)
+    of_wave = select(line.sequence).where(
+        line.incident == EVIDENCE.c.incident,
+        line.episode == episode,
+        or_(line.sequence == EVIDENCE.c.sequence, first_to_last),
+    )
+    query = select(EVIDENCE.c.post).where(EVIDENCE.c.incident == incident, of_wave.exists())
+    return list(await transaction.scalars(query.order_by(EVIDENCE.c.post)))

@@ -20,6 +20,7 @@ from services.ingest.api.openapi import BODY, PARAMETERS, RESPONSES
 from services.ingest.api.refused import Refused
 from services.ingest.cursors import Behind, Conflict
 from services.ingest.intake import Outcome, Push, Verdict
+from services.reference import add_reference
 from uproar.errors import Malformed, Unavailable
 from uproar.inbox import stream_name
 from uproar.post import event_time
@@ -51,7 +52,13 @@ def make_app(
         rng: For trace ids.
         answer_seconds: How long a client waits for the broker before it is told to come again.
     """
-    app = FastAPI(title="uproar ingest", description=__doc__)
+    app = FastAPI(
+        title="uproar ingest",
+        description="Posts come in here; send `Authorization: Bearer TOKEN`.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_reference(app)
     door = _Door(take, token, rng, answer_seconds)
 
     @app.post(

@@ -11,12 +11,24 @@ from shutil import which
 
 import pytest
 
+from services.alerter.store.database import Database
+from services.alerter.store.migrate import migrate
 from services.broker import KafkaSettings
 from services.cli import run
 from services.demo.standins import StandIns
 from services.demo.standins.__main__ import toml
 from services.demo.story import WATCH
-from services.doctor import Finding, State, _knock, _topics, _turned_away, examine
+from services.doctor import (
+    Finding,
+    State,
+    _database,
+    _knock,
+    _networks,
+    _topics,
+    _turned_away,
+    examine,
+)
+from services.standalone.plan import Plan
 from tests.broker import free_port
 
 
@@ -161,6 +173,68 @@ def test_a_wrong_setting_is_the_one_finding(
     monkeypatch.setenv("UPROAR_INGEST_PORT", "many")
     assert run(["doctor"]) == 1
     assert "UPROAR_INGEST_PORT" in capsys.readouterr().out
+
+
+def database_at(monkeypatch: pytest.MonkeyPatch, path: Path) -> Finding:
+    monkeypatch.setenv("UPROAR_DATABASE_URL", f"sqlite+aiosqlite:///{path}")
+    (found,) = asyncio.run(_database(Plan.load()))
+    return found
+
+
+def test_a_database_that_is_not_there_is_a_note_and_is_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "folder" / "uproar.db"
+    found = database_at(monkeypatch, file)
+    assert (found.state, str(file) in found.says) == (State.NOTE, True)
+    assert not file.parent.exists()
+
+
+def test_a_database_without_tables_and_one_of_an_older_uproar_are_notes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def at(revision: str) -> None:
+        database = Database(f"sqlite+aiosqlite:///{tmp_path / 'uproar.db'}")
+        await migrate(database, revision)
+        await database.close()
+
+    (tmp_path / "uproar.db").touch()
+    empty = database_at(monkeypatch, tmp_path / "uproar.db")
+    asyncio.run(at("0001"))
+    older = database_at(monkeypatch, tmp_path / "uproar.db")
+    asyncio.run(at("head"))
+    now = database_at(monkeypatch, tmp_path / "uproar.db")
+
+    assert (empty.state, "first start" in empty.says) == (State.NOTE, True)
+    assert (older.state, "older uproar" in older.says) == (State.NOTE, True)
+    assert (now.state, now.says) == (State.OK, "answers; 0 keys")
+
+
+def test_a_file_that_is_no_database_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("a list of things to do\n" * 100, "utf-8")
+    found = database_at(monkeypatch, tmp_path / "notes.txt")
+    assert found.state is State.WRONG
+    assert "not a database" in found.says
+    assert "UPROAR_DATABASE_URL" in found.mend
+
+
+def test_a_source_that_ingest_would_refuse_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def look(table: str) -> Finding:
+        (tmp_path / "uproar.toml").write_text(table, "utf-8")
+        (found,) = asyncio.run(_networks(Plan.load()))
+        return found
+
+    monkeypatch.setenv("UPROAR_CONFIG", str(tmp_path / "uproar.toml"))
+    wrong = look('[[source]]\ntype = "blusky"\n')
+    assert (wrong.state, "blusky" in wrong.says) == (State.WRONG, True)
+    assert look('[[source]]\ntype = "bluesky"\n') == Finding(
+        "sources", State.OK, "ingest can read bluesky"
+    )
+    assert look("").state is State.OK
 
 
 def test_an_unknown_model_is_wrong_and_the_rest_is_still_checked(

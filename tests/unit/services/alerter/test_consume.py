@@ -162,7 +162,7 @@ async def test_readings_sources_and_deletions_are_kept(taker: Taker, database: D
     graveyard = Graveyard()
     await taker.take(read(BACKLASH, a_backlash(evidence=(some_evidence("push:1"),))), graveyard)
     await taker.take(read(READINGS, a_reading(), a_reading(a_moment(minutes=5))), graveyard)
-    await taker.take(read(SOURCES, a_source_state(), None), graveyard)
+    await taker.take(read(SOURCES, a_source_state()), graveyard)
     await taker.take(read(DELETIONS, a_deletion()), graveyard)
 
     async with database.reading() as transaction:
@@ -174,6 +174,19 @@ async def test_readings_sources_and_deletions_are_kept(taker: Taker, database: D
     assert [source["name"] for source in sources] == ["push"]
     assert post["text"] == again[0].text == "[deleted]"
     assert graveyard.letters == []
+
+
+async def test_the_tombstone_of_a_source_ends_it_and_a_later_report_brings_it_back(
+    taker: Taker, database: Database
+):
+    async def after(*values: object) -> list[str]:
+        await taker.take(read(SOURCES, *values), Graveyard())
+        async with database.reading() as transaction:
+            return [row["name"] for row in await readings.sources(transaction, now=NOON)]
+
+    other = a_source_state("other")
+    assert await after(a_source_state("k"), other, None) == ["other"]
+    assert await after(None, a_source_state("k")) == ["k", "other"]
 
 
 async def test_a_reading_that_does_not_fit_is_buried_alone(taker: Taker, database: Database):

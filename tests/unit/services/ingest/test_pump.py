@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -19,7 +20,7 @@ THEN = datetime(2015, 6, 1, 9, 0, tzinfo=UTC)
 
 
 class House:
-    def __init__(self, folder, wall: Wall | None = None) -> None:
+    def __init__(self, folder, wall: Wall | None = None, networks: Collection[str] = ()) -> None:
         self.broker, self.wall = FakeBroker(), wall or Wall()
         intake = Intake(
             seen=Seen(folder), authors=Seen(folder / "authors"), key=b"", send=self.broker.send
@@ -33,6 +34,7 @@ class House:
             send=self.broker.send,
             partitions=PARTITIONS,
             rng=Random(1),
+            networks=networks,
             clock=self.wall,
         )
 
@@ -329,6 +331,21 @@ async def test_the_state_of_each_stream_under_way_is_said_again(house):
     assert (last.source, last.state, last.reported_at) == ("push", State.LIVE, house.wall())
     assert last.event_time == house.wall() - timedelta(seconds=10)
     assert last.last_post_at == NOW
+
+
+async def test_a_network_that_is_to_be_read_is_told_of_as_long_as_it_is_blind_and_a_push_is_not(
+    tmp_path,
+):
+    house = House(tmp_path, networks=["sky"])
+    await house.push(a_json("1"), source="sky", up_to=NOW, cursor="1")
+    await house.replay(old("2"), minute=1, backfill=True)
+    house.wall.pass_by(61)
+    await house.pump.tick()
+    house.broker.records.clear()
+
+    await house.pump.report()
+
+    assert [(told.source, told.state) for told in house.broker.reports] == [("sky", State.BLIND)]
 
 
 async def test_a_stopping_ingest_takes_its_live_streams_along(house):

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from services.alerter.access import Role
 from services.alerter.advance import Advancer
@@ -67,6 +68,20 @@ async def test_filters_are_honoured(call, advancer):
     assert await found(q="lost", until="0001-01-02T00:00:00Z") == []
     assert await found(q="ope") == await found(q="=open") == []  # how it stands is in no text
     assert await found(q="guitar") == []
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"as_of": NOON.isoformat()}, {"subject": "air-quillon"}, {"q": "lost"}]
+)
+async def test_a_state_that_is_asked_for_twice_brings_nothing_twice(call, advancer, asked):
+    incident = await opened(advancer)
+    twice = asked | {"status": ["open", "open"]}
+
+    found = (await call("GET", "/v1/incidents", params=twice)).json()["items"]
+    exported = await call("GET", "/v1/incidents", params=twice | {"format": "ndjson"})
+
+    assert [item["id"] for item in found] == [incident]
+    assert len(exported.text.splitlines()) == 1
 
 
 async def test_one_incident_its_timeline_evidence_and_deliveries(call, advancer):
@@ -187,6 +202,51 @@ async def test_another_persons_idempotency_key_is_another_key(call, advancer):
     answer = await call("POST", path, Role.RESPONDER, headers=headers)
 
     assert "Idempotent-Replayed" not in answer.headers
+
+
+async def test_a_revoked_key_gets_no_answer_again(call, advancer, parts):
+    incident = await opened(advancer)
+    row, secret = await parts.access.create_key("Ada", Role.RESPONDER)
+    headers = {"Idempotency-Key": "k-1", "Authorization": f"Bearer {secret}"}
+    path = f"/v1/incidents/{incident}/acknowledge"
+
+    first = await call("POST", path, None, headers=headers)
+    await parts.access.revoke_key(row.id)
+    again = await call("POST", path, None, headers=headers)
+
+    assert (first.status_code, again.status_code) == (200, 401)
+    assert incident not in again.text
+
+
+@pytest.mark.parametrize("bearer", [{}, {"Authorization": "Bearer nonsense"}])
+async def test_a_stranger_writes_nothing_under_an_idempotency_key(call, advancer, database, bearer):
+    incident = await opened(advancer)
+    asked: list[str] = []
+    event.listen(
+        database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: asked.append(statement),
+    )
+
+    answer = await call(
+        "POST",
+        f"/v1/incidents/{incident}/acknowledge",
+        None,
+        headers=bearer | {"Idempotency-Key": "k-1"},
+    )
+
+    assert answer.status_code == 401
+    assert not [statement for statement in asked if "answers" in statement]
+
+
+async def test_a_request_under_an_idempotency_key_counts_once(call, advancer, parts):
+    incident = await opened(advancer)
+    parts.limits._key = 2
+    path = f"/v1/incidents/{incident}/acknowledge"
+
+    answers = [await call("POST", path, headers={"Idempotency-Key": f"{n}"}) for n in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,11 @@ from services.alerter.access import Role
 from services.alerter.api.export import harmless
 from services.alerter.api.limits import Limits
 from services.alerter.api.problems import Problem
+from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
 from tests.build import NOON, a_backlash, a_moment, a_reading, a_why, some_evidence
 from tests.unit.services.alerter.api.test_acts import opened
+from tests.unit.services.alerter.conftest import Caller
 from uproar.backlash import Event, Level
 
 
@@ -125,6 +128,20 @@ async def test_an_export_is_the_whole_list_and_no_formula(call, advancer):
     ]
     assert {row["title"] for row in rows} == {'\'=HYPERLINK("http://x";"y")'}
     assert len(rows) == 3
+
+
+async def test_an_export_that_cannot_begin_says_so_by_its_status(call, parts):
+    end = {"format": "csv", "as_of": "9999-12-31T23:59:59Z"}
+    too_late = await call("GET", "/v1/incidents", params=end)
+    nowhere = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    away = Caller(replace(parts, database=nowhere))
+    answers = [
+        await away("GET", "/v1/incidents", params={"format": form}) for form in ("csv", "ndjson")
+    ]
+    await nowhere.close()
+
+    assert too_late.status_code == 422
+    assert [answer.status_code for answer in answers] == [503, 503]
 
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\t=1", " =1", "\r=", "＝1", "\ufeff=1"])
@@ -252,3 +269,21 @@ async def test_too_many_requests_are_told_when_to_come_again(call, parts):
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert [answer.status_code for answer in strangers] == [401, 401, 429]
     assert answers[-1].headers["Retry-After"] == "30"
+
+
+async def test_a_key_may_listen_to_so_many_streams_at_once_and_to_others_when_they_end(call, parts):
+    parts.limits._streams = 1
+    await call.headers(Role.VIEWER)
+    (viewer,) = await parts.access.keys()
+
+    async def listens(role: Role = Role.VIEWER) -> int:
+        answer = await call("GET", "/v1/events", role, params={"follow": "false"})
+        return answer.status_code
+
+    one_after_the_other = [await listens(), await listens()]
+    with parts.limits.stream(viewer.id):
+        beside = [await listens(), await listens(Role.ADMIN)]
+
+    assert one_after_the_other == [200, 200]
+    assert beside == [429, 200]
+    assert await listens() == 200

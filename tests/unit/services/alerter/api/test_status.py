@@ -4,6 +4,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from services.alerter.access import Access, Role
 from services.alerter.api.classifier import Classifier, ClassifierWatch
 from services.alerter.store import readings
 from services.alerter.store.database import Database
@@ -13,8 +14,8 @@ from tests.unit.services.alerter.conftest import Caller
 from uproar.watermark import State
 
 
-async def told(call) -> dict:
-    answer = await call("GET", "/v1/status", None)
+async def told(call, role: Role | None = None) -> dict:
+    answer = await call("GET", "/v1/status", role)
     assert answer.status_code == 200
     return answer.json()
 
@@ -31,7 +32,7 @@ async def test_a_calm_product_has_exactly_the_shape_of_the_contract(call):
         "pipeline": {"lag_seconds": None, "canary_age_seconds": None},
         "sources": [],
         "model": {"name": "small", "ready": True, "degraded": False},
-        "outbox": {"pending": 0, "oldest_seconds": 0.0, "dead": 0, "receivers": {}},
+        "outbox": {"pending": 0, "oldest_seconds": 0.0, "dead": 0, "receivers": None},
     }
 
 
@@ -49,16 +50,25 @@ async def test_incidents_sources_and_the_outbox_are_counted_without_a_name(
         {"name": "push", "state": "live", "last_post_at": "2026-03-02T12:00:00Z"}
     ]
     waiting = {"pending": 1, "oldest_seconds": 5.0, "dead": 0}
-    assert status["outbox"] == {
-        "pending": 2,
-        "oldest_seconds": 5.0,
-        "dead": 0,
-        "receivers": {"war-room": waiting, "duty": waiting},
-    }
+    outbox = {"pending": 2, "oldest_seconds": 5.0, "dead": 0, "receivers": None}
+    assert status["outbox"] == outbox
     assert "quillon" not in str(status).casefold()
+    named = {"receivers": {"war-room": waiting, "duty": waiting}}
+    assert (await told(call, Role.VIEWER))["outbox"] == outbox | named
 
     await call("POST", f"/v1/incidents/{incident}/acknowledge")
     assert (await told(call))["incidents"]["acknowledged"] == 1
+
+
+async def test_a_worthless_key_opens_no_status_and_too_many_looks_are_told(call, parts):
+    worthless = await call("GET", "/v1/status", None, headers={"Authorization": "Bearer x"})
+    parts.limits._key = 2
+    looks = [await call("GET", "/v1/status", None) for _ in range(3)]
+    with_a_key = await call("GET", "/v1/status", Role.VIEWER)
+
+    assert worthless.status_code == 401
+    assert [look.status_code for look in looks] == [200, 200, 429]
+    assert with_a_key.status_code == 200
 
 
 async def test_a_delivery_that_waits_for_more_than_a_minute_degrades(call, advancer, clock):
@@ -76,6 +86,18 @@ async def test_a_source_that_is_not_heard_of_degrades(call, database, clock):
     status = await told(call)
 
     assert (status["status"], status["sources"][0]["state"]) == ("degraded", "blind")
+
+
+async def test_a_stream_that_nobody_tells_of_any_more_does_not_degrade_for_ever(
+    call, database, clock
+):
+    await reported(database, a_source_state("test", state=State.BLIND))
+    assert (await told(call))["status"] == "degraded"
+    clock.forward(days=8)
+
+    status = await told(call)
+
+    assert (status["status"], status["sources"]) == ("ok", [])
 
 
 @pytest.mark.parametrize(
@@ -108,14 +130,17 @@ async def test_the_lag_is_what_the_slowest_live_source_has_and_detection_has_not
     assert await lag(ahead) == 0.0
 
 
-async def test_with_the_database_away_the_product_is_down_and_says_so(parts):
+async def test_with_the_database_away_the_product_is_down_and_says_so(parts, clock):
     nowhere = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     call = Caller(replace(parts, database=nowhere))
 
     status = await told(call)
     listed = await call("GET", "/v1/incidents")
+    with_a_key = await Caller(replace(parts, database=nowhere, access=Access(nowhere, clock)))(
+        "GET", "/v1/status", None, headers={"Authorization": "Bearer x"}
+    )
 
-    assert status["status"] == "down"
+    assert status["status"] == with_a_key.json()["status"] == "down"
     assert status["incidents"]["open"] is None
     assert status["model"]["name"] == "small"
     assert listed.status_code == 503

@@ -50,6 +50,28 @@ async def test_a_subject_is_made_shown_listed_changed_and_deleted(call, clock):
     assert (await call("GET", "/v1/subjects")).json()["items"] == []
 
 
+async def test_the_audit_says_what_of_a_subject_was_changed(call):
+    await call("PUT", "/v1/subjects/ada", json=ADA)
+    changes = {"name": "Ada", "aliases": ["Countess", "Ada Lovelace"], "country": None}
+    await call("PUT", "/v1/subjects/ada", json=ADA | changes)
+    await call("PUT", "/v1/subjects/ada", json=ADA | changes)
+
+    entries = (await call("GET", "/v1/audit", params={"target": "ada"})).json()["items"]
+
+    assert [(entry["what"], entry["detail"]) for entry in reversed(entries)] == [
+        ("subject.create", {}),
+        (
+            "subject.replace",
+            {
+                "name": {"was": "Ada L.", "now": "Ada"},
+                "aliases": {"added": ["Countess"], "removed": []},
+                "country": {"was": "GB", "now": None},
+            },
+        ),
+        ("subject.replace", {}),
+    ]
+
+
 async def test_put_makes_what_is_not_there_yet(call):
     answer = await call("PUT", "/v1/subjects/brand", json={"name": "Brand"})
 

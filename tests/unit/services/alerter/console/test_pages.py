@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -9,6 +10,7 @@ from services.alerter.advance import Advancer
 from services.alerter.console.pages import COOKIE, PAGE
 from services.alerter.store.incidents import Arrival
 from tests.build import NOON, a_backlash, a_why, some_evidence
+from tests.unit.services.alerter.conftest import Caller
 from uproar.backlash import Event, Level, episode_id
 from uproar.incident import Act, IncidentId, Verb
 from uproar.subject import SubjectId
@@ -90,6 +92,30 @@ async def test_a_wrong_key_opens_nothing(browser):
         assert COOKIE not in answer.cookies
 
 
+async def test_who_tries_keys_and_links_too_often_has_to_wait(browser, parts):
+    parts.limits._address = 2
+    tries = [
+        await browser.post("/login", data={"key": "guess"}),
+        await browser.get("/login", params={"once": "guess"}),
+        await browser.post("/login", data={"key": "guess"}),
+        await browser.get("/login", params={"once": "guess"}),
+    ]
+    page = await browser.get("/login")
+
+    assert [answer.status_code for answer in tries] == [403, 403, 429, 429]
+    assert page.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("public", "secure"), [("https://uproar.example.org", True), ("http://console.test", False)]
+)
+async def test_behind_an_ingress_that_speaks_tls_the_cookie_is_for_tls_alone(parts, public, secure):
+    browser = Caller(replace(parts, console_url=public)).http
+    answer = await browser.get("/login", params={"once": await parts.access.link()})
+
+    assert ("Secure" in answer.headers["Set-Cookie"]) is secure
+
+
 @pytest.mark.parametrize(
     "to", ["https://evil.example", "//evil.example", "/\\evil", "javascript:alert(1)", "/x\n"]
 )
@@ -138,7 +164,15 @@ async def test_a_long_list_goes_on_with_older_incidents(inside, advancer):
 
 async def test_garbage_in_the_address_shows_the_first_page(inside, advancer):
     await opened(advancer)
-    for garbage in ("?before=x", "?before=~", "?status=burning", "?before=2026-01-01~e", "?x=%00"):
+    for garbage in (
+        "?before=x",
+        "?before=~",
+        "?status=burning",
+        "?before=2026-01-01~e",
+        "?before=0001-01-01T00:00:00%2B05:00~e",
+        "?before=9999-12-31T23:59:59-05:00~e",
+        "?x=%00",
+    ):
         page = await inside.get(f"/{garbage}")
         assert page.status_code == 200
         assert a_why().summary in page.text
@@ -294,6 +328,15 @@ async def test_logging_out_ends_the_session(inside):
     assert answer.headers["Location"] == "/login"
     inside.cookies.set(COOKIE, session)
     assert (await inside.get("/")).status_code == 303
+
+
+async def test_the_docs_name_every_route_and_load_nothing_from_elsewhere(browser):
+    docs = await browser.get("/docs")
+
+    assert "default-src 'none'" in docs.headers["Content-Security-Policy"]
+    assert not re.search(r"<script|<link|src=", docs.text)
+    for path in (await browser.get("/openapi.json")).json()["paths"]:
+        assert f"<code>{path}</code>" in docs.text
 
 
 async def test_style_and_icon_are_served_from_here(browser):

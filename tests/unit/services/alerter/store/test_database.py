@@ -1,13 +1,15 @@
 import asyncio
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from services.alerter.store.database import Database
 from services.alerter.store.migrate import drift, migrate
+from services.alerter.store.tables import READINGS
 from tests.databases import migrated, sqlite_url
 from uproar.errors import Malformed, Misconfigured, Unavailable
 
@@ -104,6 +106,15 @@ async def test_a_number_that_does_not_fit_is_malformed(database: Database):
             await transaction.execute(
                 text("INSERT INTO facts VALUES ('a', :number)"), {"number": 2**70}
             )
+
+
+async def test_a_time_that_does_not_fit_is_malformed(database: Database):
+    first = datetime.min.replace(
+        tzinfo=timezone(timedelta(hours=5))
+    )  # in UTC it is before the calendar
+    with pytest.raises(Malformed, match="does not fit"):
+        async with database.reading() as transaction:
+            await transaction.execute(select(READINGS.c.at).where(READINGS.c.at > first))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,30 @@ async def test_a_live_source_not_heard_of_for_a_minute_is_blind(database: Databa
     assert [row["state"] for row in later] == [State.ENDED, State.BLIND]
 
 
+async def test_who_is_not_told_of_any_more_is_forgotten_in_the_end(database: Database):
+    day, since = timedelta(days=1), NOON - timedelta(days=2)
+    async with database.writing() as transaction:
+        await readings.report(
+            transaction,
+            [
+                a_source_state("gone", state=State.BLIND),
+                a_source_state("replay", state=State.BLIND, event_time=since),
+                a_source_state("done", state=State.ENDED, event_time=since),
+                a_source_state("its-ingest-died"),
+            ],
+        )
+
+        async def left(days: float) -> list[str]:
+            rows = await readings.sources(transaction, now=NOON + days * day)
+            return [row["name"] for row in rows]
+
+        assert await left(1) == ["done", "gone", "its-ingest-died", "replay"]
+        assert await left(1.1) == ["gone", "its-ingest-died"]
+        assert await left(7.1) == ["its-ingest-died"]
+        assert await prune(transaction, now=NOON + 1.1 * day) == 2
+        assert await left(0) == ["gone", "its-ingest-died"]
+
+
 async def test_only_what_was_kept_long_enough_goes(database: Database):
     day = timedelta(days=1)
     await kept(database, a_reading(NOON), now=NOON - 91 * day)
