@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
-from services.alerter.store import deletions, deliveries
+from services.alerter.store import deletions, deliveries, incidents
 from services.alerter.store.database import SQLITE, Transaction, insert_into
 from services.alerter.store.tables import (
     ANSWERS,
@@ -42,6 +42,7 @@ async def forget(transaction: Transaction, gone: Sequence[Deletion], *, now: dat
     Returns:
         The incidents in which something was blanked.
     """
+    await incidents.alone(transaction)
     touched = await deletions.remember(transaction, gone, now=now)
     for incident, posts in touched.items():
         await deliveries.redact(transaction, incident, posts)
@@ -171,12 +172,12 @@ def _named(account: str | None) -> re.Pattern[str]:
 
 
 async def _forget_audit(
-    transaction: Transaction, incidents: Collection[str], account: str | None
+    transaction: Transaction, touched: Collection[str], account: str | None
 ) -> None:
     """Blank the name in what the audit says of these incidents: a note stands there too."""
     if not account:
         return
-    query = select(AUDIT.c.id, AUDIT.c.detail).where(AUDIT.c.target.in_(incidents))
+    query = select(AUDIT.c.id, AUDIT.c.detail).where(AUDIT.c.target.in_(touched))
     for row in (await transaction.execute(query)).all():
         blank = {
             name: _named(account).sub(ERASED, said) if isinstance(said, str) else said
