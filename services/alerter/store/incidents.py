@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import RowMapping, func, insert, select, text, update
 
+from services.alerter.store import networks
 from services.alerter.store.database import SQLITE, Transaction, insert_into
 from services.alerter.store.tables import BACKLASH, EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
 from uproar.backlash import MAX_EVIDENCE, Backlash, BacklashId, EpisodeId, Evidence, Level, Why
@@ -281,6 +282,7 @@ async def add_evidence(
     }
     if not rows:
         return
+    await networks.remember(transaction, rows)
     statement = insert_into(transaction, EVIDENCE).values(list(rows.values()))
     new = {
         column.name: statement.excluded[column.name]
