@@ -590,16 +590,20 @@ _NETWORK = click.option("--network", help="Where the account lives.  [default: e
 def find_author(author: str, *, network: str | None, as_json: bool) -> None:
     """Show what is stored of an author, under every key of the pseudonyms."""
     from services.alerter import privacy as rooms
+    from uproar.notice.facts import line
 
-    stored = rooms.found(_database(), _author(author, network), _wall_clock)
-    for one in stored:
+    whom = _author(author, network)
+    found = rooms.found(_database(), whom, _wall_clock)
+    for one in found.stored:
         if as_json:
             said = {"incident": one.incident, "what": one.what, "id": one.id, "text": one.text}
-            click.echo(json.dumps(said | {"at": one.at.isoformat()}, ensure_ascii=False))
-        else:
-            text = " ".join(one.text.split())
-            click.echo(f"{one.at:%Y-%m-%d %H:%M}  {one.what:<7} {one.incident}  {text[:100]}")
-    click.echo(f"{len(stored)} places", err=True)
+            shown = json.dumps(said | {"at": one.at.isoformat()}, ensure_ascii=False)
+            click.echo("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in shown))
+        else:  # the text is a stranger's: what controls a terminal must not reach it
+            where = f"{one.what:<7} {one.incident or '-'}"
+            click.echo(f"{one.at:%Y-%m-%d %H:%M}  {where}  {line(one.text, 100)}")
+    click.echo(f"{len(found.stored)} places", err=True)
+    _hint(whom)
 
 
 @privacy.command("erase")
@@ -611,18 +615,24 @@ def erase_author(author: str, *, network: str | None, yes: bool) -> None:
     Erase an author: in the database now, elsewhere as soon as the alerter reaches the broker.
 
     What is in a topic ends with the topic's retention (7 days at most). Messages that were sent to
-    Slack, PagerDuty or by e-mail are there, not here.
+    Slack, PagerDuty or by e-mail are there, not here. What comes later is erased on the networks
+    that are named: where posts ever came from, or the one that is given.
     """
     from services.alerter import privacy as rooms
 
     whom = _author(author, network)
-    stored = rooms.found(_database(), whom, _wall_clock)
+    found = rooms.found(_database(), whom, _wall_clock)
+    on = f" on {', '.join(found.networks)}" if found.networks else ""
     if not yes:
-        click.confirm(
-            f"Erase {len(stored)} places, and all that comes later?", abort=True, err=True
-        )
+        asked = f"Erase {len(found.stored)} places, and all that comes later{on}?"
+        click.confirm(asked, abort=True, err=True)
     gone = rooms.erased(_database(), whom, _wall_clock, by="the command line")
-    click.echo(f"erased in {len(gone)} places; the topics hear of it from the alerter")
+    click.echo(f"erased in {len(gone.stored)} places; the topics hear of it from the alerter")
+    on = f"on {', '.join(gone.networks)}" if gone.networks else "under this pseudonym"
+    click.echo(f"what comes later {on} is blanked as it comes")
+    if gone.networks:
+        click.echo("a network that is new later needs this once more, with --network", err=True)
+    _hint(whom)
 
 
 @privacy.command()
@@ -631,21 +641,36 @@ def rotate() -> None:
     Take a new key for the pseudonyms; the old one is kept for `find` and `erase`.
 
     From then on every author has a new name: for an hour somebody may count twice. Start ingest
-    anew afterwards.
+    anew afterwards, and erase again whoever was erased: those tombstones do not fit the new names.
     """
     from services.pseudonyms import PseudonymSettings
 
     before = PseudonymSettings.load().rotate(now=_wall_clock())
     click.echo(f"a new key is in place, the old one in {before}; now start ingest anew")
+    click.echo(
+        "whoever was erased has a new name too, and is heard again: run `uproar privacy erase "
+        "--author ...` once more for each of them"
+    )
 
 
 def _author(given: str, network: str | None) -> Any:
     from services.alerter.privacy import Author, is_pseudonym
     from services.pseudonyms import PseudonymSettings
+    from uproar.inbox import stream_name
 
     settings = PseudonymSettings.load()
+    network = stream_name(network) if network is not None else None
     keys = () if is_pseudonym(given) else settings.secrets_of_pseudonyms()
     return Author(given=given, network=network, keys=keys)
+
+
+def _hint(whom: Any) -> None:
+    if whom.unknown_to_bluesky:
+        click.echo(
+            "hint: posts of Bluesky come under the account's DID, not its handle: ask for "
+            "--author did:plc:... as well",
+            err=True,
+        )
 
 
 def _wall_clock() -> datetime:

@@ -1,7 +1,8 @@
 """Advance: the one transaction: lock the incident, move it, write who must hear of it, commit."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -79,6 +80,13 @@ class Advancer:
         self._written = written
         self._console_url = console_url.rstrip("/")
 
+    @asynccontextmanager
+    async def _moving(self) -> AsyncIterator[Transaction]:
+        """Hold a transaction beside which nobody moves an incident or takes a post back."""
+        async with self._database.writing() as transaction:
+            await incidents.alone(transaction)
+            yield transaction
+
     async def hear(self, event: Backlash, arrival: Arrival) -> Incident | None:
         """
         Take an event of detection.
@@ -95,7 +103,7 @@ class Advancer:
             Unavailable: The database does not answer: the same again later.
         """
         now = self._clock()
-        async with self._database.writing() as transaction:
+        async with self._moving() as transaction:
             if await incidents.heard(transaction, event):
                 return None
             event = replace(event, evidence=await deletions.redacted(transaction, event.evidence))
@@ -131,7 +139,7 @@ class Advancer:
             IllegalTransition: The incident's state does not allow it.
             Unavailable: The database does not answer.
         """
-        async with self._database.writing() as transaction:
+        async with self._moving() as transaction:
             before = await incidents.locked(transaction, incident_id)
             if before is None:
                 return None
@@ -141,7 +149,7 @@ class Advancer:
 
     async def merge(self, incident_id: IncidentId, into: IncidentId, act: Act) -> Incident | None:
         """Let one incident speak for another; :meth:`unmerge` undoes it. As :meth:`act`."""
-        async with self._database.writing() as transaction:
+        async with self._moving() as transaction:
             pair = await self._pair(transaction, incident_id, into)
             if pair is None:
                 return None
@@ -155,7 +163,7 @@ class Advancer:
 
     async def unmerge(self, incident_id: IncidentId, act: Act) -> Incident | None:
         """Take a merged incident out again, as it stood before. As :meth:`act`."""
-        async with self._database.writing() as transaction:
+        async with self._moving() as transaction:
             known = await incidents.locked(transaction, incident_id)
             if known is None:
                 return None
@@ -177,7 +185,7 @@ class Advancer:
         """Make the last episode an incident of its own and return that one. As :meth:`act`."""
         now = self._clock()
         act = replace(act, verb=Verb.SPLIT)
-        async with self._database.writing() as transaction:
+        async with self._moving() as transaction:
             whole = await incidents.locked(transaction, incident_id)
             if whole is None:
                 return None
@@ -203,7 +211,7 @@ class Advancer:
         for incident in due:
             rung += await self._wakes(incident)
         for incident, subject, severity in held:
-            async with self._database.writing() as transaction:
+            async with self._moving() as transaction:
                 if await silences.covers(transaction, subject, severity=severity, now=now):
                     continue
                 rung += await self._unsilence(transaction, incident)

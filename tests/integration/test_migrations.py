@@ -5,16 +5,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from services.alerter.access import Access, Role
 from services.alerter.advance import Advancer
-from services.alerter.store import history, incidents, readings
+from services.alerter.store import history, incidents, networks, readings
 from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.migrate import drift, migrate
 from services.alerter.store.migrations import versions
+from services.alerter.store.tables import SUBJECTS
 from tests.build import NOON, a_backlash, a_moment, a_reading, a_why, some_evidence
 from uproar.backlash import Event, Level
 from uproar.incident import Act, IncidentId, State, Verb
@@ -97,6 +98,29 @@ async def test_an_incident_of_0001_lives_on(url: str):
     grew = a_backlash(Event.GREW, sequence=5, level=Level.CRISIS)
     assert (await advancer.hear(grew, Arrival())).level is Level.CRISIS
     assert (await advancer.act(incident, Act(verb=Verb.RESOLVE, by="Ada"))).state is State.RESOLVED
+    await database.close()
+
+
+async def test_networks_are_known_and_persons_forgotten_that_an_older_uproar_left(url: str):
+    database = Database(url)
+    await migrate(database, "0001")
+    await filled(database)
+    await migrate(database, "0007")
+    people = [
+        {"id": subject, "value": {"id": subject, "name": "Ada", "purpose": "p"}, "deleted_at": gone}
+        for subject, gone in (("gone", NOON), ("here", None))
+    ]
+    alike = {"kind": "person", "version": 1, "published": 1, "updated_at": NOON}
+    async with database.writing() as transaction:
+        await transaction.execute(insert(SUBJECTS), [person | alike for person in people])
+
+    await migrate(database)
+
+    async with database.reading() as transaction:
+        assert await networks.known(transaction) == {"push"}
+        query = select(SUBJECTS.c.id, SUBJECTS.c.value)
+        values = dict((await transaction.execute(query)).all())
+    assert values == {"gone": {"id": "gone", "name": "gone"}, "here": people[1]["value"]}
     await database.close()
 
 

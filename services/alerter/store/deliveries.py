@@ -1,8 +1,9 @@
 """Deliveries: written in the incident's transaction, and shown to people. Not sent (outbox)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -113,17 +114,31 @@ async def _supersede(transaction: Transaction, by: Delivery) -> None:
 
 async def redact(transaction: Transaction, incident: str, posts: Collection[str]) -> None:
     """Blank posts that were taken back in what is said of an incident, sent or not."""
+    blank = {"text": BLANK, "url": None}
+    await _requote(transaction, incident, posts, lambda quote: [quote | blank])
+
+
+async def unquote(transaction: Transaction, incident: str, posts: Collection[str]) -> None:
+    """Leave posts out of what was said of an incident."""
+    await _requote(transaction, incident, posts, lambda _: [])
+
+
+async def _requote(
+    transaction: Transaction,
+    incident: str,
+    posts: Collection[str],
+    change: Callable[[dict[str, Any]], list[dict[str, Any]]],
+) -> None:
     query = select(DELIVERIES.c.id, DELIVERIES.c.payload).where(DELIVERIES.c.incident == incident)
     for row in (await transaction.execute(query)).all():
         quotes = row.payload["quotes"]
         if not any(quote["post"] in posts for quote in quotes):
             continue
-        blank = {"text": BLANK, "url": None}
-        kept = [quote | blank if quote["post"] in posts else quote for quote in quotes]
+        said = [change(quote) if quote["post"] in posts else [quote] for quote in quotes]
         await transaction.execute(
             update(DELIVERIES)
             .where(DELIVERIES.c.id == row.id)
-            .values(payload=row.payload | {"quotes": kept})
+            .values(payload=row.payload | {"quotes": list(chain.from_iterable(said))})
         )
 
 

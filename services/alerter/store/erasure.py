@@ -1,34 +1,25 @@
 """Erasure: posts and accounts that were taken back, blanked wherever they stand, and told to all."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 
-from services.alerter.store import deletions, deliveries
-from services.alerter.store.database import SQLITE, Transaction, insert_into
-from services.alerter.store.tables import (
-    ANSWERS,
-    AUDIT,
-    DELIVERIES,
-    ERASURES,
-    EVIDENCE,
-    TRANSITIONS,
-)
+from services.alerter.store import deletions, deliveries, incidents, written
+from services.alerter.store.database import Transaction, insert_into
+from services.alerter.store.tables import ANSWERS, DELIVERIES, ERASURES, EVIDENCE
 from uproar.post import Deletion, PostId
 
-ERASED: Final = "[erased]"
 _AUTHOR: Final = "author:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One place at which something of an author stands."""
+    """One place at which something of an author stands; ``incident`` is None where it is of none."""
 
-    incident: str
+    incident: str | None
     what: str
     id: str
     at: datetime
@@ -42,6 +33,7 @@ async def forget(transaction: Transaction, gone: Sequence[Deletion], *, now: dat
     Returns:
         The incidents in which something was blanked.
     """
+    await incidents.alone(transaction)
     touched = await deletions.remember(transaction, gone, now=now)
     for incident, posts in touched.items():
         await deliveries.redact(transaction, incident, posts)
@@ -50,33 +42,24 @@ async def forget(transaction: Transaction, gone: Sequence[Deletion], *, now: dat
     return set(touched)
 
 
-async def networks(transaction: Transaction) -> set[str]:
-    """Return the networks of which posts are kept: the first half of their ids."""
-    post = EVIDENCE.c.post
-    if transaction.dialect.name == SQLITE:
-        network = func.substr(post, 1, func.instr(post, ":") - 1)
-    else:
-        network = func.split_part(post, ":", 1)
-    return set(await transaction.scalars(select(network).distinct()))
-
-
 async def find(
     transaction: Transaction, authors: Collection[str], account: str | None
 ) -> list[Stored]:
     """
-    Return what stands of an author: posts cited, deliveries that quote them, notes that name them.
+    Return what stands of an author: posts cited, deliveries that quote them, words that name them.
 
     Args:
         transaction: Reads.
         authors: Pseudonyms, one for each key and network.
-        account: The name of the account as people write it, for the notes; None: only pseudonyms.
+        account: The name of the account as people write it, for what people wrote; None: only
+            pseudonyms.
     """
     cited = select(EVIDENCE).where(EVIDENCE.c.author.in_(authors)).order_by(EVIDENCE.c.created_at)
     found = [
         Stored(incident=r.incident, what="post", id=r.post, at=r.created_at, text=r.text)
         for r in await transaction.execute(cited)
     ]
-    posts: dict[str, set[str]] = {}
+    posts: dict[str | None, set[str]] = {}
     for one in found:
         posts.setdefault(one.incident, set()).add(one.id)
     told = select(
@@ -94,7 +77,17 @@ async def find(
             for quote in row.payload["quotes"]
             if quote["post"] in posts[row.incident]
         ]
-    return found + await _notes(transaction, account)
+    for named in await written.naming(transaction, account) if account else []:
+        found.append(
+            Stored(
+                incident=named.incident,
+                what=named.place.what,
+                id=str(named.key[-1]),
+                at=named.at,
+                text=named.text,
+            )
+        )
+    return found
 
 
 async def erase(
@@ -103,9 +96,13 @@ async def erase(
     """
     Erase an author here, and put the tombstones down that tell everybody else.
 
+    What people wrote is looked through before anybody must wait: a word that is written meanwhile
+    is found by the next :func:`find`.
+
     Returns:
         The incidents in which something was blanked.
     """
+    named = await written.naming(transaction, account) if account else []
     gone = [Deletion(author=author, at=now) for author in sorted(authors)]
     touched = await forget(transaction, gone, now=now)
     for deletion in gone:
@@ -113,18 +110,9 @@ async def erase(
         statement = insert_into(transaction, ERASURES).values(**row)
         again = statement.on_conflict_do_update(index_elements=["what"], set_=row)
         await transaction.execute(again)
-    for note in await _notes(transaction, account):
-        await transaction.execute(
-            update(TRANSITIONS)
-            .where(TRANSITIONS.c.incident == note.incident, TRANSITIONS.c.sequence == int(note.id))
-            .values(summary=_named(account).sub(ERASED, note.text))
-        )
-        touched.add(note.incident)
-    await _forget_audit(transaction, touched, account)
     if account:
-        await transaction.execute(
-            delete(ANSWERS).where(ANSWERS.c.body.icontains(account, autoescape=True))
-        )
+        await written.blank(transaction, named, account)
+        touched |= {one.incident for one in named if one.incident}
     return touched
 
 
@@ -147,45 +135,6 @@ def _deletion(what: str, at: datetime) -> Deletion:
     if kind == "post":
         return Deletion(id=PostId(name), at=at)
     return Deletion(author=name, at=at)
-
-
-async def _notes(transaction: Transaction, account: str | None) -> list[Stored]:
-    """Return what people wrote into timelines that names the account as a whole word."""
-    if not account:
-        return []
-    query = select(TRANSITIONS).where(
-        TRANSITIONS.c.backlash.is_(None),
-        TRANSITIONS.c.summary.icontains(account, autoescape=True),
-    )
-    return [
-        Stored(
-            incident=row.incident, what="note", id=str(row.sequence), at=row.at, text=row.summary
-        )
-        for row in await transaction.execute(query.order_by(TRANSITIONS.c.at))
-        if _named(account).search(row.summary)
-    ]
-
-
-def _named(account: str | None) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)@?{re.escape(account or '')}(?!\w)", re.IGNORECASE)
-
-
-async def _forget_audit(
-    transaction: Transaction, incidents: Collection[str], account: str | None
-) -> None:
-    """Blank the name in what the audit says of these incidents: a note stands there too."""
-    if not account:
-        return
-    query = select(AUDIT.c.id, AUDIT.c.detail).where(AUDIT.c.target.in_(incidents))
-    for row in (await transaction.execute(query)).all():
-        blank = {
-            name: _named(account).sub(ERASED, said) if isinstance(said, str) else said
-            for name, said in row.detail.items()
-        }
-        if blank != row.detail:
-            await transaction.execute(
-                update(AUDIT).where(AUDIT.c.id == row.id).values(detail=blank)
-            )
 
 
 async def _forget_answers(transaction: Transaction, posts: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import RowMapping, func, insert, select, text, update
 
+from services.alerter.store import networks
 from services.alerter.store.database import SQLITE, Transaction, insert_into
 from services.alerter.store.tables import BACKLASH, EPISODES, EVIDENCE, INCIDENTS, TRANSITIONS
 from uproar.backlash import MAX_EVIDENCE, Backlash, BacklashId, EpisodeId, Evidence, Level, Why
@@ -18,7 +19,8 @@ from uproar.post import PostId
 from uproar.subject import Kind, Subject
 
 _FEED: Final = 7_089_234_772
-"""On PostgreSQL one transaction at a time adds lines: their positions grow as they are seen."""
+"""On PostgreSQL one transaction at a time adds lines: their positions grow as they are seen; and
+none adds any while posts are taken back."""
 _APART: Final = ("evidence", "heard", "episodes")
 _STANDING: Final = (
     "title",
@@ -49,6 +51,17 @@ class Arrival:
 
     accepted_at: datetime | None = None
     traceparent: str | None = None
+
+
+async def alone(transaction: Transaction) -> None:
+    """
+    Let nobody else move incidents, or take posts back, before this transaction ends.
+
+    It comes first in a transaction, before a row is read or locked: so what is read of tombstones
+    and evidence still holds when it is told on, and nobody waits for each other.
+    """
+    if transaction.dialect.name != SQLITE:
+        await transaction.execute(text(f"SELECT pg_advisory_xact_lock({_FEED})"))
 
 
 async def locked(transaction: Transaction, incident: IncidentId) -> Incident | None:
@@ -166,9 +179,11 @@ async def write_down(
     *,
     kind: Kind = Kind.BRAND,
 ) -> None:
-    """Add lines to the timeline; the last one says how the incident stands from now on."""
-    if transaction.dialect.name != SQLITE:
-        await transaction.execute(text(f"SELECT pg_advisory_xact_lock({_FEED})"))
+    """
+    Add lines to the timeline; the last one says how the incident stands from now on.
+
+    The transaction must be :func:`alone`.
+    """
     position = await transaction.scalar(select(func.max(TRANSITIONS.c.position))) or 0
     standing = {name: _plain(getattr(incident, name)) for name in _STANDING}
     standing["why"] = msgspec.to_builtins(incident.why)
@@ -267,6 +282,7 @@ async def add_evidence(
     }
     if not rows:
         return
+    await networks.remember(transaction, rows)
     statement = insert_into(transaction, EVIDENCE).values(list(rows.values()))
     new = {
         column.name: statement.excluded[column.name]

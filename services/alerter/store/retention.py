@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import and_, delete, or_, select, update
 
-from services.alerter.store import answers, facts, readings, search
+from services.alerter.store import answers, deliveries, facts, incidents, readings, search
 from services.alerter.store.database import Transaction
 from services.alerter.store.tables import (
     ANSWERS,
@@ -16,9 +16,11 @@ from services.alerter.store.tables import (
     EVIDENCE,
     PASSES,
     READINGS,
+    SILENCES,
 )
 
 _DELETIONS_KEPT: Final = timedelta(days=90)  # no topic brings a text again after 7 days
+_OF_POSTS: Final = DELETIONS.c.what.startswith("post:")  # an account may write again at any time
 _TOLD_UNTIL: Final = "texts of deliveries expired until"
 TEXT_KEPT: Final = timedelta(days=90)
 AT_ONCE: Final = 500
@@ -39,9 +41,10 @@ async def prune(transaction: Transaction, *, now: datetime, keep: Keep | None = 
     for statement in (
         delete(READINGS).where(READINGS.c.received_at < now - keep.readings),
         delete(ANSWERS).where(ANSWERS.c.created_at < now - answers.KEPT),
-        delete(DELETIONS).where(DELETIONS.c.received_at < now - _DELETIONS_KEPT),
+        delete(DELETIONS).where(_OF_POSTS, DELETIONS.c.received_at < now - _DELETIONS_KEPT),
         delete(ERASURES).where(ERASURES.c.published_at < now - _DELETIONS_KEPT),
         delete(PASSES).where(PASSES.c.expires_at < now),
+        delete(SILENCES).where(SILENCES.c.ends_at < now - keep.text),  # the reason is a text
     ):
         gone += (await transaction.execute(statement)).rowcount
     return gone + await readings.drop_forgotten(transaction, now=now)
@@ -49,20 +52,25 @@ async def prune(transaction: Transaction, *, now: datetime, keep: Keep | None = 
 
 async def expire(transaction: Transaction, *, before: datetime, limit: int = AT_ONCE) -> int:
     """
-    Let posts go that were written before a moment: out of evidence, search, and what was sent.
+    Let posts go that were cited before a moment: out of evidence, search, and what was sent.
 
-    Call it until it returns 0.
+    Not by when they were written: a replay cites posts of years ago. Together from everywhere: what
+    is left could not be found by its author any more. Call it until it returns 0.
 
     Returns:
         How many rows were looked at.
     """
-    old = select(EVIDENCE.c.incident, EVIDENCE.c.post).where(EVIDENCE.c.created_at < before)
-    rows = (await transaction.execute(old.order_by(EVIDENCE.c.created_at).limit(limit))).all()
+    await incidents.alone(transaction)
+    cited = EVIDENCE.c.cited_at < before
+    unknown = and_(EVIDENCE.c.cited_at.is_(None), EVIDENCE.c.created_at < before)
+    old = select(EVIDENCE.c.incident, EVIDENCE.c.post).where(or_(cited, unknown))
+    rows = (await transaction.execute(old.order_by(EVIDENCE.c.cited_at).limit(limit))).all()
     for incident in {row.incident for row in rows}:
-        posts = [row.post for row in rows if row.incident == incident]
+        posts = {row.post for row in rows if row.incident == incident}
         await transaction.execute(
             delete(EVIDENCE).where(EVIDENCE.c.incident == incident, EVIDENCE.c.post.in_(posts))
         )
+        await deliveries.unquote(transaction, incident, posts)
         await search.index(transaction, incident)
     return len(rows) + await _expire_deliveries(transaction, before, limit)
 

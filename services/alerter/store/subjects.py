@@ -102,10 +102,14 @@ async def put(
 
 
 async def delete(transaction: Transaction, subject: str, *, now: datetime) -> bool:
-    """Watch a subject no longer; False where it was not watched."""
+    """Watch a subject no longer; False where it was not watched. Of a person only the id stays."""
+    watched = (SUBJECTS.c.id == subject) & SUBJECTS.c.deleted_at.is_(None)
+    least = {"id": subject, "name": subject}
+    person = (SUBJECTS.c.kind == Kind.PERSON.value) & watched
+    await transaction.execute(update(SUBJECTS).where(person).values(value=least))
     changed = await transaction.execute(
         update(SUBJECTS)
-        .where(SUBJECTS.c.id == subject, SUBJECTS.c.deleted_at.is_(None))
+        .where(watched)
         .values(deleted_at=now, updated_at=now, version=SUBJECTS.c.version + 1)
     )
     return changed.rowcount == 1

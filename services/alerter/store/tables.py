@@ -169,7 +169,13 @@ EVIDENCE = Table(
     Column("cited_at", UtcDateTime),  # wall clock at which it was cited first
     Index(None, "post"),
     Index(None, "author"),
-    Index(None, "created_at"),
+    Index(None, "cited_at"),
+)
+
+NETWORKS = Table(  # the first halves of the ids of posts that were ever cited
+    "networks",
+    METADATA,
+    Column("name", SafeText, primary_key=True),
 )
 
 DELETIONS = Table(  # what was taken back, so that a later event cannot bring it again

@@ -14,7 +14,7 @@ from tests.build import NOON, a_backlash, some_evidence
 from tests.databases import migrated, sqlite_url
 from uproar.post import pseudonym
 
-TEXT = "they broke my cello"
+TEXT = "they broke \x1b]0;owned\x07\x9b31m\u202e my cello"
 
 
 @pytest.fixture
@@ -47,10 +47,54 @@ def test_an_author_is_found_erased_and_gone(
     (line,) = capsys.readouterr().out.splitlines()[-1:]
     assert json.loads(line)["text"] == TEXT
     assert run(["privacy", "erase", "--author", "jane", "--yes"]) == 0
-    assert "erased in 1 places" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "erased in 1 places" in said
+    assert "what comes later on bluesky, push is blanked" in said
     assert run(["privacy", "find", "--author", "JANE"]) == 0
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "0 places\n")
+    assert (shown.out, shown.err.splitlines()[0]) == ("", "0 places")
+
+
+@pytest.mark.parametrize(
+    ("author", "network", "hinted"),
+    [
+        ("@jane.example", (), True),
+        ("@jane.example", ("--network", " Bluesky"), True),
+        ("@jane", ("--network", "push"), False),
+        ("did:plc:abc", (), False),
+        ("a_0123456789abcdef", (), False),
+    ],
+)
+def test_who_gives_a_handle_hears_that_bluesky_knows_another_name(
+    stored: None,
+    capsys: pytest.CaptureFixture[str],
+    author: str,
+    network: tuple[str, ...],
+    hinted: bool,
+) -> None:
+    for command in (["find"], ["erase", "--yes"]):
+        capsys.readouterr()
+        assert run(["privacy", *command, "--author", author, *network]) == 0
+        assert ("did:plc:" in capsys.readouterr().err) is hinted
+
+
+def test_a_rotation_says_that_who_was_erased_must_be_erased_again(
+    stored: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run(["privacy", "rotate"]) == 0
+    assert "`uproar privacy erase --author ...` once more" in capsys.readouterr().out
+
+
+def test_what_a_stranger_wrote_cannot_steer_the_terminal(
+    stored: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    for shape in ((), ("--json",)):
+        assert run(["privacy", "find", "--author", "@jane", *shape]) == 0
+        shown = capsys.readouterr().out
+        assert "my cello" in shown
+        assert all(char.isprintable() for char in shown.rstrip("\n"))
 
 
 def test_another_network_or_nobody_is_not_found(

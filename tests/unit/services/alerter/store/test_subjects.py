@@ -1,6 +1,9 @@
+from sqlalchemy import select
+
 from services.alerter.store import subjects
 from services.alerter.store.database import Database
 from services.alerter.store.subjects import Seeding
+from services.alerter.store.tables import SUBJECTS
 from tests.build import NOON, a_moment, a_subject
 from uproar.subject import Kind
 
@@ -81,6 +84,24 @@ async def test_a_deleted_subject_is_gone_for_people_and_still_to_be_told_to_the_
 
     assert await found(database) is None
     assert await waiting(database) == [("air-quillon", 2, True)]
+
+
+async def test_of_a_person_who_is_no_longer_watched_only_the_id_stays(database: Database):
+    ada = a_subject("a1", name="Ada L.", kind=Kind.PERSON, purpose="asked", handles=("@ada",))
+    assert await seeded(database, ada, a_subject()) == [Seeding.ADDED] * 2
+    async with database.writing() as transaction:
+        for subject in ("a1", "air-quillon"):
+            assert await subjects.delete(transaction, subject, now=LATER)
+        rows = dict((await transaction.execute(select(SUBJECTS.c.id, SUBJECTS.c.value))).all())
+
+    assert rows["a1"] == {"id": "a1", "name": "a1"}
+    assert rows["air-quillon"]["name"] == a_subject().name
+    assert await waiting(database) == [("a1", 2, True), ("air-quillon", 2, True)]
+    assert await seeded(database, ada) == [Seeding.LEFT_DELETED]
+    async with database.writing() as transaction:
+        again = await subjects.create(transaction, ada, now=LATER)
+    assert again == await found(database, "a1")
+    assert again.subject == ada
 
 
 async def test_the_file_is_taken_over_once_and_again_where_it_changed(database: Database):
