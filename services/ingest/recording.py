@@ -162,12 +162,16 @@ _LISTS = {"media", "subjects"}
 
 def _csv(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
     texts = (line.decode("utf-8", "replace").replace("\x00", "") for line in lines)
+    csv.field_size_limit(MAX_LINE_BYTES)
     header = next(texts, "").removeprefix("\ufeff")
     delimiter = max(",;\t", key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise Malformed(f"line 1: {error}") from error
     if missing := {"id", "created_at"} - set(names):
-        raise Malformed(f"the first row names no column {' and '.join(sorted(missing))}: {names}")
-    csv.field_size_limit(MAX_LINE_BYTES)
+        there = ", ".join(names)[:200]
+        raise Malformed(f"line 1: no column {' and '.join(sorted(missing))}, but {there!r}")
     rows = csv.reader(texts, delimiter=delimiter)
     while True:
         try:
