@@ -83,6 +83,10 @@ async def main(stop: asyncio.Event) -> None:
     settings = AlerterSettings.load()
     logs("alerter", settings)
     traces.begin("alerter")
+    if settings.links_lead_nowhere:
+        log.warning(
+            "pages link to nowhere: set UPROAR_ALERTER_PUBLIC_URL", now=settings.console_url
+        )
     for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)
