@@ -336,9 +336,9 @@ async def test_clients_that_come_again_through_an_outage_fill_no_memory(house):
     assert (answer.status_code, answer.json()["title"]) == (503, "Busy")
     assert len(kept) == MAX_REQUESTS
     back.set()
-    while (answer := await house.post(as_bytes(a_post()))).status_code == 503:
+    for _ in range(5):
         await asyncio.sleep(0)  # they are let go
-    assert answer.status_code == 202
+    assert (await house.post(as_bytes(a_post()))).status_code == 202
 
 
 async def test_another_path_or_method_is_a_problem_too(house):
