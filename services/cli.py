@@ -202,6 +202,12 @@ def replay(
         click.echo(f"{file}:{line}: {why}", err=True)
     for post, why in summary.rejected[:10]:
         click.echo(f"post {post}: {why}", err=True)
+    if summary.repeats > summary.posts / 100:
+        click.echo(
+            f"{file}: {summary.repeats} of {summary.posts} posts have the id of another one:"
+            " the first of each counts",
+            err=True,
+        )
     counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count)
     again = f", {summary.skipped} from a former run" if summary.skipped else ""
     bad = f", {summary.bad} lines that cannot be read" if summary.bad else ""

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -25,6 +25,8 @@ import yaml
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -260,14 +262,40 @@ class Health:
         """Return the other parts that are missing, and why."""
         return _ask(self._degraded)
 
+    def parts(self) -> Iterator[tuple[str, bool, bool]]:
+        """Give the name of each part, whether it is vital, and whether it works."""
+        for checks, vital in ((self._checks, True), (self._degraded, False)):
+            problems = _ask(checks)
+            yield from ((part, vital, part not in problems) for part in checks)
+
 
 def _ask(checks: dict[str, Callable[[], str | None]]) -> dict[str, str]:
     answers = {part: check() for part, check in checks.items()}
     return {part: reason for part, reason in answers.items() if reason}
 
 
+class Readiness(Collector):
+    """What /ready says, in numbers: whoever waits for a broker or a database answers scrapes too."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Ask every part, at each scrape."""
+        ready = GaugeMetricFamily(
+            "uproar_ready",
+            "1 while a part of the process works; without a vital one it is not ready.",
+            labels=["part", "vital"],
+        )
+        for part, vital, works in self._health.parts():
+            ready.add_metric([part, "true" if vital else "false"], works)
+        yield ready
+
+
 def add_probes(app: FastAPI, health: Health, registry: CollectorRegistry) -> None:
     """Give an application /live, /ready and /metrics."""
+    parts = CollectorRegistry()
+    parts.register(Readiness(health))
 
     async def live() -> dict[str, bool]:
         return {"live": True}
@@ -280,7 +308,8 @@ def add_probes(app: FastAPI, health: Health, registry: CollectorRegistry) -> Non
         return JSONResponse(body, status_code=503 if problems else 200)
 
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        told = generate_latest(registry) + generate_latest(parts)
+        return Response(told, media_type=CONTENT_TYPE_LATEST)
 
     for path, answer in (("/live", live), ("/ready", ready), ("/metrics", metrics)):
         app.add_api_route(path, answer, methods=["GET"], tags=["probes"], response_model=None)

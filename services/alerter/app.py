@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
@@ -92,6 +92,10 @@ async def main(stop: asyncio.Event) -> None:
     settings = AlerterSettings.load()
     logs("alerter", settings)
     traces.begin("alerter")
+    if settings.links_lead_nowhere:
+        log.warning(
+            "pages link to nowhere: set UPROAR_ALERTER_PUBLIC_URL", now=settings.console_url
+        )
     for chatty in ("kafka", "aiokafka"):  # they say many times a second what our rooms say once
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)
@@ -167,7 +171,7 @@ def _works(
         text=timedelta(days=settings.keep_text_days),
         readings=timedelta(days=settings.keep_readings_days),
     )
-    upkeep = Upkeep(database, advancer, wall_clock, keep)
+    upkeep = Upkeep(database, advancer, wall_clock, keep, receivers=notify)
     callbacks = Callbacks(database, advancer, notify, wall_clock)
     tender = Tender(database, callbacks, notify, wall_clock)
 
@@ -319,13 +323,15 @@ class Upkeep:
         advancer: Advancer,
         clock: Callable[[], datetime],
         keep: Keep | None = None,
+        *,
+        receivers: Collection[str] = (),
     ) -> None:
         self.problem: str | None = None
         self._database, self._advancer, self._clock = database, advancer, clock
         self._keep = keep or Keep()
         self._pruned_at = clock()
         self._counted_at: datetime | None = None
-        self._receivers: set[str] = set()  # of which a count stands in the metrics
+        self._receivers = set(receivers)  # of which a count stands in the metrics
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until ``stop`` is set."""

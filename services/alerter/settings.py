@@ -49,6 +49,11 @@ class AlerterSettings(KafkaSettings):
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def links_lead_nowhere(self) -> bool:
+        """Whether pages link to an address that only says where the process listens: everywhere."""
+        return self.public_url is None and self.host in {"0.0.0.0", "::"}  # noqa: S104
+
+    @property
     def database_url(self) -> str:
         """The database: the one named, or a file in the data folder."""
         if self.database is not None:

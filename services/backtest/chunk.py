@@ -28,6 +28,7 @@ class Counts:
     Attributes:
         read: Posts that can be read, about a subject or not.
         unmatched: Those about no subject; ``unscored``: about one, and without scores.
+        repeats: Those whose id came before, at another time: ingest takes them for duplicates.
         first, last: Event time of the first and the last, seconds since 1970.
         bad: How many cannot be read; ``reasons`` says where and why of the first hundred.
     """
@@ -35,6 +36,7 @@ class Counts:
     read: int = 0
     unmatched: int = 0
     unscored: int = 0
+    repeats: int = 0
     first: float | None = None
     last: float | None = None
     bad: int = 0

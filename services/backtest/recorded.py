@@ -1,7 +1,7 @@
 """Recorded: a file of posts, to be scored, as the assessments the pipeline would make of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from uproar.assessment import Assessment
 from uproar.errors import Malformed
 from uproar.inbox import read_post
 from uproar.match import Matcher
-from uproar.post import Post
+from uproar.post import Post, PostId
 from uproar.subject import Subject
 
 
@@ -37,7 +37,6 @@ class Read:
         """Add what the pipeline would make of a post."""
         self.times.append(at)
         self.posts.append(about)
-        self.counts.unmatched += not about
         self.counts.unscored += any(a.scores is None for a in about)
         self.counts.take(at.timestamp(), at.timestamp(), 1)
 
@@ -102,10 +101,20 @@ class Reader:
     def _read(self, file: Path) -> tuple[Read, list[Post]]:
         recording, stream = read_recording(file, now=self.now), stream_of(file)
         reasons = [(f"line {number}", why) for number, why in recording.reasons]
-        read, posts = Read(counts=Counts(bad=recording.bad, reasons=reasons)), []
+        read = Read(counts=Counts(bad=recording.bad, reasons=reasons))
+        posts: list[Post] = []
+        known: set[PostId] = set()
         for line in recording.posts:
             try:
-                posts.append(self.post(line.raw, stream=stream))
+                post = self.post(line.raw, stream=stream)
             except Malformed as error:
                 read.counts.refuse(line.id, str(error))
+                continue
+            read.counts.unmatched += not post.subjects
+            if post.subjects and post.id in known:  # as ingest takes them: the first one counts
+                read.counts.repeats += 1
+                post = replace(post, subjects=())
+            elif post.subjects:
+                known.add(post.id)
+            posts.append(post)
         return read, posts

@@ -150,7 +150,7 @@ def _summary(
         "unmatched": read.unmatched,
         "unscored": read.unscored,
         "own": outcome.dropped["own"],
-        "repeats": outcome.dropped["repeat"],
+        "repeats": read.repeats + outcome.dropped["repeat"],
         "subjects": len(subjects),
         "budget": sorted({subject.budget for subject in subjects}),
         "model": model,

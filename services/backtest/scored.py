@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from services.backtest.chunk import POSTS, Chunk, Counts, DisorderError, in_order, sorted_whole
 from services.backtest.detecting import Outcome, detect
 from services.backtest.lines import Lines
+from services.backtest.once import once
 from services.backtest.parquet import Parquet
 from services.backtest.recorded import Reader
 from uproar.errors import Malformed, Misconfigured
@@ -68,7 +69,11 @@ def detect_scores(
 
     def run(counts: Counts, chunks: Iterator[Chunk]) -> tuple[Counts, Outcome]:
         said = detect(
-            chunks, reader.subjects, partitions=partitions, readings=readings, progress=progress
+            once(chunks, counts),
+            reader.subjects,
+            partitions=partitions,
+            readings=readings,
+            progress=progress,
         )
         if not counts.read and counts.bad:
             where, why = counts.reasons[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from services.ingest.recording import MAX_LINE_BYTES
 from services.process import read_text
 from uproar.detect.volume import Strangeness, strangeness
 from uproar.errors import Malformed
@@ -59,8 +60,13 @@ def read(file: Path) -> Series:
         Malformed: It is no such series; the reason names the line.
     """
     text = read_text(file, most=MAX_BYTES).removeprefix("\ufeff")
+    csv.field_size_limit(MAX_LINE_BYTES)
     rows = csv.DictReader(text.splitlines())
-    if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+    try:
+        names = rows.fieldnames or ()
+    except csv.Error as error:
+        raise Malformed(f"{file}: line 1: {error}") from error
+    if missing := [name for name in COLUMNS if name not in names]:
         raise Malformed(f"{file}: line 1: no column {' and '.join(missing)}")
     timestamps, moments, values = [], [], []
     try:

@@ -1,9 +1,10 @@
 """House: the whole product on this machine, with a stand-in to page, as a measurement drives it."""
 
 import asyncio
+import math
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,15 +36,38 @@ _RECEIVER = "webhook"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page: when the batch that closed its minute was accepted, when it was received."""
+    """One page: when the batch that closed its minute was accepted, when it was received, if ever."""
 
     accepted_at: datetime
-    received_at: datetime
+    received_at: datetime | None
 
     @property
     def seconds(self) -> float:
-        """Post to page."""
+        """Post to page; of one that never came there is no end."""
+        if self.received_at is None:
+            return math.inf
         return (self.received_at - self.accepted_at).total_seconds()
+
+
+def pages_of(
+    sent: Iterable[Mapping[str, Any]], paged: Container[int], received: Mapping[str, datetime]
+) -> list[Page]:
+    """
+    Return the pages among the deliveries of an incident.
+
+    Args:
+        sent: The deliveries, as the API shows them.
+        paged: Sequence numbers of the lines that paged.
+        received: When each message came, by its id: in a storm that of another delivery.
+    """
+    return [
+        Page(
+            accepted_at=datetime.fromisoformat(row["accepted_at"]),
+            received_at=received.get(row["bundle"] or row["id"]),
+        )
+        for row in sent
+        if row["sequence"] in paged and row["accepted_at"] and row["state"] != "superseded"
+    ]
 
 
 class House:
@@ -132,7 +156,7 @@ class House:
         return found
 
     async def pages(self, since: datetime) -> list[Page]:
-        """Return the pages that were received for incidents' lines since a moment of event time."""
+        """Return the pages for incidents' lines since a moment of event time, lost ones too."""
         received = {m.key: m.at for m in self._standins.messages if m.service == _RECEIVER}
         found: list[Page] = []
         async for incident in self._incidents():
@@ -143,14 +167,7 @@ class House:
                 if line["page"] and datetime.fromisoformat(line["happened_at"]) > since
             }
             sent = (await self._ask(f"/v1/incidents/{incident}/deliveries?limit=200"))["items"]
-            found += [
-                Page(
-                    accepted_at=datetime.fromisoformat(row["accepted_at"]),
-                    received_at=received[row["id"]],
-                )
-                for row in sent
-                if row["sequence"] in paged and row["accepted_at"] and row["id"] in received
-            ]
+            found += pages_of(sent, paged, received)
         return found
 
     async def _incidents(self) -> AsyncIterator[str]:

@@ -38,7 +38,7 @@ class Load:
     Attributes:
         share: Of what the pipeline can do.
         posts_per_s: What was really pushed.
-        waits: Seconds of each page.
+        waits: Seconds of each page, rising; infinite where it never came.
     """
 
     share: float
@@ -46,8 +46,13 @@ class Load:
     waits: Sequence[float]
 
     def quantile(self, q: float) -> float:
-        """Return a quantile of the waits."""
-        return float(np.quantile(self.waits, q))
+        """Return a quantile of the waits; infinite where it falls to a page that never came."""
+        return float(np.quantile(self.waits, q, method="higher" if self.missing else "linear"))
+
+    @property
+    def missing(self) -> int:
+        """How many pages never came."""
+        return int(np.isinf(self.waits).sum())
 
 
 async def learn(house: House) -> None:

@@ -79,6 +79,7 @@ _SAYS = {
     "post_to_page_p50_s": "at half load: acceptance of the deciding batch to the receipt",
     "post_to_page_p99_s": "at half load",
     "post_to_page_pages": "pages that were measured",
+    "post_to_page_missing": "of them that never came: no quantile improves by a loss",
     "ingest_posts_per_s": "HTTP into the broker, each post matched with 100,000 names",
 }
 

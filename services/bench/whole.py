@@ -1,5 +1,6 @@
 """Whole: the running product measured from its push to its page: speed, waits, memory."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from statistics import median
@@ -76,9 +77,13 @@ def _tell_loads(found: Found) -> None:
     if not half.waits:
         found.missing.append("post_to_page_p50_s: nothing was paged at half load")
         return
-    found.figures["post_to_page_p50_s"] = round(half.quantile(0.5), 3)
-    found.figures["post_to_page_p99_s"] = round(half.quantile(0.99), 3)
+    for name, q in (("post_to_page_p50_s", 0.5), ("post_to_page_p99_s", 0.99)):
+        if math.isfinite(seconds := half.quantile(q)):
+            found.figures[name] = round(seconds, 3)
+        else:
+            found.missing.append(f"{name}: {half.missing} of {len(half.waits)} pages never came")
     found.figures["post_to_page_pages"] = len(half.waits)
+    found.figures["post_to_page_missing"] = half.missing
     found.figures["half_load_posts_per_s"] = round(half.posts_per_s, 1)
 
 

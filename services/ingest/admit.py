@@ -34,6 +34,8 @@ def check_own(push: Push, stream: Stream | None, streams: Iterable[Stream]) -> N
         _agree(push, stream)
     if push.backfill or push.source == CANARY:
         return
+    if stream and push.end and stream.state is State.LIVE and stream.clock is Clock.WALL:
+        return  # a live push that says good-bye brings no time of its own
     for other in live_besides(streams, push.source):
         raise Conflict(
             f"{other.source} is live: a stream with a time of its own would hold it back. "

@@ -128,19 +128,27 @@ class Cursors:
         """Return the stream of that name, if it was ever heard of."""
         return self._streams.get(source)
 
-    def add(self, stream: Stream) -> None:
+    def check_room(self) -> None:
         """
-        Add a stream.
+        Look whether a stream may be added; whose posts are on their way is added in any case.
 
         Raises:
             Conflict: There are 1,000 already and none of them has ended.
         """
-        if len(self._streams) >= MAX_STREAMS:
-            idle = [known for known in self._streams.values() if known.state not in ACTIVE]
-            if not idle:
-                raise Conflict(f"{MAX_STREAMS} streams are under way: end one with ?end=true")
-            del self._streams[min(idle, key=lambda known: known.heard_at).source]
+        if len(self._streams) >= MAX_STREAMS and not self._idle():
+            raise Conflict(f"{MAX_STREAMS} streams are under way: end one with ?end=true")
+
+    def add(self, stream: Stream) -> list[str]:
+        """Add a stream; return the names of those that went for it."""
+        gone = []
+        while len(self._streams) >= MAX_STREAMS and (idle := self._idle()):
+            gone.append(min(idle, key=lambda known: known.heard_at).source)
+            del self._streams[gone[-1]]
         self._streams[stream.source] = stream
+        return gone
+
+    def _idle(self) -> list[Stream]:
+        return [known for known in self._streams.values() if known.state not in ACTIVE]
 
     def save(self) -> None:
         """Keep the streams; a crash leaves either the former file or the new one, whole."""

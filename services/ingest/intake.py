@@ -171,7 +171,9 @@ class Intake:
 
     def _remember_authors(self, posts: Sequence[Post]) -> None:
         new = {post.author: post.created_at for post in posts if post.author}
-        self._authors.remember((a, at) for a, at in new.items() if a not in self._authors)
+        # Again where only the old generation has them: whoever still writes is not forgotten.
+        well = self._authors.knows_well
+        self._authors.remember([(a, at) for a, at in new.items() if not well(a)])
 
     async def _pass_on(self, gone: Sequence[Gone]) -> None:
         """Say of what was taken back that it was, where anything of it had been sent on."""

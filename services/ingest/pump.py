@@ -9,11 +9,11 @@ once the posts it covers are acknowledged.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -71,7 +71,9 @@ class Pump:
         self._intake, self._cursors, self._send = intake, cursors, send
         self._partitions, self._rng, self._clock = partitions, rng, clock
         self._networks = frozenset(networks)
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = (
+            WeakValueDictionary()
+        )  # while waited for
         self._said: dict[str, State] = {}  # by source, the state of the last report
         self._traces: dict[str, str] = {}  # by live source, that of its last push
         self._cut_off = [stream for stream in cursors if stream.state in ACTIVE]
@@ -96,7 +98,7 @@ class Pump:
             raise Conflict(f"{push.source} is read from its network: push under another ?source")
         if push.up_to is None and not push.end and not push.backfill:
             return await self._take_live(push)
-        turn = self._turns[push.source]
+        turn = self._turns.setdefault(push.source, asyncio.Lock())
         try:
             await asyncio.wait_for(turn.acquire(), TURN_SECONDS)
         except TimeoutError as error:
@@ -107,7 +109,10 @@ class Pump:
             turn.release()
 
     async def _take_live(self, push: Push) -> Outcome:
-        check_live(push, self._cursors.get(push.source))
+        stream = self._cursors.get(push.source)
+        check_live(push, stream)
+        if stream is None:
+            self._cursors.check_room()
         outcome = await self._intake.take(push)
         if outcome.newest is not None:
             await self._go_live(push, outcome.newest)
@@ -118,7 +123,7 @@ class Pump:
         now = self._clock()
         if stream is None:
             stream = Stream(source=push.source, clock=Clock.WALL, state=State.BLIND, heard_at=now)
-            self._cursors.add(stream)
+            self._add(stream)
         stream.took(newest, now)
         stream.heard_at = now
         self._traces[push.source] = push.traceparent
@@ -142,11 +147,13 @@ class Pump:
     async def _take_network(self, push: Push) -> Outcome:
         stream = self._cursors.get(push.source)
         check_network(push, stream)
+        if stream is None:
+            self._cursors.check_room()
         outcome = await self._intake.take(replace(push, backfill=self._is_history(stream, push)))
         now = self._clock()
         if stream is None:
             stream = Stream(source=push.source, clock=Clock.WALL, state=State.BLIND, heard_at=now)
-            self._cursors.add(stream)
+            self._add(stream)
         stream.clock, stream.cursor = Clock.NETWORK, push.cursor
         stream.took(outcome.newest, now)
         if push.up_to is not None:
@@ -200,11 +207,19 @@ class Pump:
         stream = self._cursors.get(push.source)
         check_own(push, stream, self._cursors)
         if stream is None:
+            self._cursors.check_room()
             stream = Stream(source=push.source, clock=Clock.OWN, state=State.BLIND, heard_at=now)
-            self._cursors.add(stream)
+            self._add(stream)
         elif stream.state not in ACTIVE:
             stream.clock = Clock.OWN
         return stream
+
+    def _add(self, stream: Stream) -> None:
+        for source in self._cursors.add(stream):  # nothing is kept of those that went
+            self._said.pop(source, None)
+            metrics.EVENT_TIME.remove(source)
+            for state in State:
+                metrics.SOURCE_STATE.remove(source, state)
 
     # -------------------------------------------------------------------------------- all the time
 
@@ -236,7 +251,8 @@ class Pump:
         await self._send(self._watermarks(by_clock, now))
 
     def _is_silent(self, stream: Stream, now: datetime) -> bool:
-        busy = self._turns[stream.source].locked()
+        turn = self._turns.get(stream.source)
+        busy = turn is not None and turn.locked()
         return stream.state in ACTIVE and now - stream.heard_at > SILENCE and not busy
 
     async def report(self) -> None:

@@ -43,13 +43,26 @@ class Recording:
 
     Attributes:
         posts: In order of ``created_at``, then id.
+        ids: Hashes of network and id of each of them.
         bad: How many lines could not be read.
         reasons: Line number and reason of the first hundred of them.
     """
 
     posts: list[Recorded] = field(default_factory=list)
+    ids: set[int] = field(default_factory=set, repr=False)
     bad: int = 0
     reasons: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> int:
+        """How many posts have the id of another one, of which ingest takes the first."""
+        return len(self.posts) - len(self.ids)
+
+    def take(self, post: Recorded, source: Any) -> None:
+        """Add a post with what it says to be its ``source``: half of what ingest knows it by."""
+        self.posts.append(post)
+        network = source.strip().lower() if isinstance(source, str) else ""
+        self.ids.add(hash((network, post.id)))
 
     def refuse(self, line: int, why: str) -> None:
         """Count a line that cannot be read."""
@@ -131,6 +144,7 @@ def _check_size(size: int, path: Path, most: int) -> None:
 class _Head(msgspec.Struct):
     id: str
     created_at: datetime
+    source: Any = None  # ingest says what is wrong with it
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -145,7 +159,8 @@ def _jsonl(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
             if len(line) > MAX_LINE_BYTES:
                 raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
             head = _HEAD.decode(mend_surrogates(raw))
-            recording.posts.append(Recorded(event_time(head.created_at, now=now), head.id, raw))
+            post = Recorded(event_time(head.created_at, now=now), head.id, raw)
+            recording.take(post, head.source)
         except (Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
             recording.refuse(number, _why(error))
 
@@ -162,12 +177,16 @@ _LISTS = {"media", "subjects"}
 
 def _csv(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
     texts = (line.decode("utf-8", "replace").replace("\x00", "") for line in lines)
+    csv.field_size_limit(MAX_LINE_BYTES)
     header = next(texts, "").removeprefix("\ufeff")
     delimiter = max(",;\t", key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise Malformed(f"line 1: {error}") from error
     if missing := {"id", "created_at"} - set(names):
-        raise Malformed(f"the first row names no column {' and '.join(sorted(missing))}: {names}")
-    csv.field_size_limit(MAX_LINE_BYTES)
+        there = ", ".join(names)[:200]
+        raise Malformed(f"line 1: no column {' and '.join(sorted(missing))}, but {there!r}")
     rows = csv.reader(texts, delimiter=delimiter)
     while True:
         try:
@@ -179,7 +198,7 @@ def _csv(lines: Iterator[bytes], recording: Recording, now: datetime) -> None:
             time, raw = event_time(post.created_at, now=now), msgspec.json.encode(post)
             if len(raw) > MAX_LINE_BYTES:
                 raise Malformed(f"longer than {MAX_LINE_BYTES} bytes")
-            recording.posts.append(Recorded(time, post.id, raw))
+            recording.take(Recorded(time, post.id, raw), post.source)
         except (Malformed, msgspec.MsgspecError, csv.Error, ValueError) as error:
             recording.refuse(rows.line_num + 1, _why(error))
 

@@ -40,6 +40,10 @@ class Seen:
         key = _hash(post)
         return key in self._young or key in self._old
 
+    def knows_well(self, post: str) -> bool:
+        """Tell whether an id will still be known once the young generation has become the old one."""
+        return _hash(post) in self._young
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 

@@ -86,7 +86,8 @@ def named() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("where", "name"), sorted(set(named())))
 def test_every_variable_is_one_that_our_processes_read(where, name):
-    assert name in known() or name in {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    others = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "HF_HOME"}
+    assert name in known() or name in others
 
 
 def test_a_variable_that_nobody_reads_would_be_found():
@@ -102,6 +103,41 @@ def test_values_of_the_environment_are_taken_by_the_settings(monkeypatch):
         settings.load()
 
 
+@pytest.mark.parametrize("service", OURS)
+def test_what_a_service_is_told_by_compose_it_is_told_in_kubernetes_too(service):
+    (container,) = [pod["containers"][0] for name, pod in pods() if name == service]
+    given = {each["name"] for each in container.get("env", ())}
+    for source in container["envFrom"]:
+        if "configMapRef" in source:
+            literals = KUSTOMIZATION["configMapGenerator"][0]["literals"]
+            given |= {literal.partition("=")[0] for literal in literals}
+        else:
+            (row,) = re.findall(rf"^\| `{source['secretRef']['name']}`.*$", README, re.MULTILINE)
+            given |= set(re.findall(r"`(UPROAR_\w+)`", row))
+    composed = COMPOSE["services"][service]["environment"]
+    assert {name.removesuffix("_FILE") for name in composed} <= given
+
+
+def test_the_place_of_the_console_is_named_by_who_installs_it():
+    (literal,) = [
+        each
+        for each in KUSTOMIZATION["configMapGenerator"][0]["literals"]
+        if each.startswith("UPROAR_ALERTER_PUBLIC_URL=")
+    ]
+    assert literal.endswith(".invalid"), "it can only be a place to fill in"
+    assert "UPROAR_ALERTER_PUBLIC_URL=https://" in README
+
+
+def test_an_upgrade_lets_the_migration_go_first():
+    steps = re.findall(r"^    (kubectl .*)$", README, re.MULTILINE)
+    at = steps.index("kubectl -n uproar delete job migrate --ignore-not-found")
+    (job,) = of_kind("Job")
+    (name, value), *_ = job["metadata"]["labels"].items()
+    assert steps[at + 1] == f"kubectl apply -k . -l {name}={value}"
+    assert steps[at + 2].startswith("kubectl -n uproar wait job/migrate")
+    assert steps[at + 3] == "kubectl apply -k ."
+
+
 def test_the_alerter_asks_the_classifier_where_it_is():
     variable = "UPROAR_ALERTER_CLASSIFIER_URL"
     port = ClassifierSettings.load().port
@@ -114,7 +150,7 @@ def test_the_alerter_asks_the_classifier_where_it_is():
 @pytest.mark.parametrize("service", ["ingest", "alerter"])
 def test_who_reads_the_configuration_has_it(service):
     (pod,) = [pod for name, pod in pods() if name == service]
-    environment = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
     path = Path(environment["UPROAR_CONFIG"])
     mounts = {m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}

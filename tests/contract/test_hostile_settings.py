@@ -212,7 +212,7 @@ def test_a_line_of_half_a_gigabyte_is_one_error_and_the_next_post_is_scored():
         b"", b"\xff\xfe", b"timestamp", b"timestamp,value\n", b"timestamp,value\n2026-01-01,1\n", b"\x00" * 1000,
         b"timestamp,value\n2026-01-01,x\n2026-01-02,1", b"timestamp,value\n2026-01-01,nan\n2026-01-02,1",
         b'timestamp,value\n"' + b"x" * 200_000, b"timestamp,value\n2026-01-02,1\n2026-01-01,1\n",
-        b"timestamp,value\n9999-12-31,1\n9999-12-30,1", b"value,timestamp\n1\n2\n", b"timestamp,value\n1,2,3\n",
+        b'timestamp,value,"' + b"x" * 2_000_000 + b'"\n1,2,3', b"timestamp,value\n9999-12-31,1\n9999-12-30,1", b"value,timestamp\n1\n2\n", b"timestamp,value\n1,2,3\n",
     ],
 )  # fmt: skip
 def test_a_series_that_is_none_is_refused_with_its_line(text, tmp_path):

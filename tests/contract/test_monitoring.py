@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.alerter import metrics as alerter
 from services.classifier import metrics as classifier
 from services.ingest import metrics as ingest
+from services.process import Health, Readiness
 from tests.monitoring import ALERTS, DASHBOARD, DEPLOY, PANELS, queries
 from uproar.watermark import State
 
@@ -32,6 +33,8 @@ SUFFIXES = {
 def exposed() -> dict[str, set[str]]:
     """Return every series name that a scrape of the three processes can bring, and its labels."""
     found: dict[str, set[str]] = {"up": SCRAPED}
+    for family in Readiness(Health()).collect():
+        found[family.name] = {*family._labelnames, *SCRAPED}
     for registry in (ingest.REGISTRY, classifier.REGISTRY, alerter.REGISTRY):
         found |= dict(_series(registry))
     return found

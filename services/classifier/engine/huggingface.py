@@ -1,5 +1,6 @@
 """Hugging Face: any sequence-classification model in safetensors, on torch. Never remote code."""
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,15 @@ _NAMES = {
 }  # fmt: skip
 _NUMBERED = {2: (0, 2), 3: (0, 1, 2), 5: (0, 0, 1, 2, 2)}
 """LABEL_0, LABEL_1 ... from worst to best, which is the custom; so are one to five stars."""
+_DISK = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 class HuggingFaceEngine:
@@ -118,4 +128,8 @@ def _download(model: str) -> Path:
             f"UPROAR_MODEL: {model} is no directory here and no model of the hub"
         ) from error
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise Misconfigured(
+                f"UPROAR_MODEL: {model} cannot be kept here ({error}): name a folder for it in HF_HOME"
+            ) from error
         raise Unavailable(f"UPROAR_MODEL: {model}: the hub does not answer: {error}") from error

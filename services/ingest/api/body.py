@@ -1,5 +1,7 @@
 """The body of a push: read within its limits, and told apart into posts, which stay unread."""
 
+import asyncio
+import io
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -12,6 +14,8 @@ from uproar.errors import Malformed
 from uproar.inbox import mend_surrogates
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_POSTS = 20_000
+"""As many as can be posts, at some 50 bytes each; every one has its verdict in the answer."""
 
 
 async def read_body(request: Request) -> bytes:
@@ -25,7 +29,7 @@ async def read_body(request: Request) -> bytes:
         case "identity" | "":
             return bytes(body)
         case "gzip":
-            return _unpack(bytes(body))
+            return await asyncio.to_thread(_unpack, bytes(body))
         case other:
             raise Refused(415, "Unsupported", f"content-encoding {other[:50]!r}: send gzip or none")
 
@@ -50,6 +54,10 @@ def _too_large() -> Refused:
     return Refused(413, "Too large", f"a body may hold {MAX_BODY_BYTES} bytes, also unpacked")
 
 
+def _too_many() -> Refused:
+    return Refused(413, "Too large", f"a body may hold {MAX_POSTS} posts")
+
+
 _LINES = {
     "application/x-ndjson",
     "application/ndjson",
@@ -72,14 +80,17 @@ def tell_apart(body: bytes, kind: str) -> list[bytes | Malformed]:
         Each post's JSON, unread; a broken line is the reason why it cannot be read.
 
     Raises:
-        Refused: The body as a whole cannot be read: 400, and where.
+        Refused: The body as a whole cannot be read (400, and where), or holds too many posts (413).
     """
     body = mend_surrogates(body.removeprefix(b"\xef\xbb\xbf"))
     start = body.lstrip(b" \t\r\n")[:1]
     if kind in _LINES:
         return _lines(body)
     if start == b"[":
-        return [bytes(item) for item in _decoded(_ARRAY, body)]
+        given = _decoded(_ARRAY, body)
+        if len(given) > MAX_POSTS:
+            raise _too_many()
+        return [bytes(item) for item in given]
     if start != b"{":
         raise Refused(400, "Unreadable body", "send a JSON object, an array, or one object a line")
     first, _, rest = body.strip().partition(b"\n")
@@ -91,9 +102,11 @@ def tell_apart(body: bytes, kind: str) -> list[bytes | Malformed]:
 
 def _lines(body: bytes) -> list[bytes | Malformed]:
     items: list[bytes | Malformed] = []
-    for number, line in enumerate(body.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(body), start=1):
         if not line.strip():
             continue
+        if len(items) == MAX_POSTS:
+            raise _too_many()
         try:
             items.append(bytes(_decoded(_ANY, line)))
         except Refused as refused:

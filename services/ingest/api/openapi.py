@@ -112,7 +112,7 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     403: _problem("Without UPROAR_INGEST_TOKEN only programs of this machine may push"),
     408: _problem("The body did not come in time"),
     409: _problem("It contradicts what its stream, or another one, is; where to go on"),
-    413: _problem("The body is too large, packed or unpacked"),
+    413: _problem("The body is too large, packed or unpacked, or holds over 20,000 posts"),
     415: _problem("A content-encoding that is neither gzip nor none"),
     422: _problem("A parameter is wrong, and which"),
     503: _problem("The broker or the watch list is away: send it again, see Retry-After"),

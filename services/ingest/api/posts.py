@@ -88,13 +88,15 @@ class _Door:
         self._take, self._token, self._rng, self._patience = take, token, rng, patience
         self._inside = 0
         self._under_way: set[asyncio.Future[Outcome]] = set()
+        self._telling_apart = asyncio.Lock()
 
     async def answer(self, request: Request) -> Response:
         self._inside += 1
         start = asyncio.get_running_loop().time()
         try:
             if self._inside > MAX_REQUESTS:
-                raise Refused(503, "Busy", f"{MAX_REQUESTS} requests are under way")
+                raise _busy()
+            self._check_room()
             self._let_in(request)
             outcome = await self._traced(request)
             response = Response(_body(outcome), 202, media_type="application/json")
@@ -124,6 +126,11 @@ class _Door:
             span.note(uproar__accepted=outcome.counts[Verdict.ACCEPTED])
             return outcome
 
+    def _check_room(self) -> None:
+        """Count those too whose client has gone: while the broker is away each holds its body."""
+        if len(self._under_way) >= MAX_REQUESTS:
+            raise _busy()
+
     def _let_in(self, request: Request) -> None:
         if self._token is not None:
             scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -147,7 +154,7 @@ class _Door:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         empty = not body.strip() and (up_to is not None or "end" in said)
         return Push(
-            items=[] if empty else tell_apart(body, kind),
+            items=[] if empty else await self._told_apart(body, kind),
             source=_source(said.get("source", DEFAULT_SOURCE)),
             received_at=now,
             traceparent=traceparent,
@@ -156,9 +163,16 @@ class _Door:
             backfill=_flag("backfill", said),
         )
 
+    async def _told_apart(self, body: bytes, kind: str) -> list[bytes | Malformed]:
+        async with (
+            self._telling_apart
+        ):  # one at a time: a megabyte of "[1,1,..." takes 35 for a moment
+            return await asyncio.to_thread(tell_apart, body, kind)
+
     async def _outcome(self, push: Push) -> Outcome:
         # The work goes on when the client's patience ends: its posts may be with the broker already,
         # and only their acknowledgement says whether the next attempt brings duplicates.
+        self._check_room()  # others may have come while the body was read
         work = asyncio.ensure_future(self._take(push))
         self._under_way.add(work)
         work.add_done_callback(self._done)
@@ -180,6 +194,10 @@ class _Door:
         error = None if work.cancelled() else work.exception()
         if error is not None and not isinstance(error, Conflict | Unavailable):
             log.error("push failed", exc_info=error)
+
+
+def _busy() -> Refused:
+    return Refused(503, "Busy", f"{MAX_REQUESTS} requests are under way")
 
 
 def _conflict(error: Conflict) -> Refused:

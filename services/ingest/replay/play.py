@@ -52,6 +52,7 @@ class Summary:
         posts: Posts in the file.
         skipped: Posts that ingest had from a former run: not sent again.
         bad: Lines of the file that cannot be read; ``reasons`` names the first hundred.
+        repeats: Posts with the id of another one of the file.
         counts: By verdict, and ``cut`` and ``late``.
         rejected: Id and reason of the first hundred rejected posts.
         reached: How far event time has come.
@@ -61,6 +62,7 @@ class Summary:
     posts: int
     bad: int
     reasons: list[tuple[int, str]]
+    repeats: int = 0
     skipped: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     rejected: list[tuple[str | None, str]] = field(default_factory=list)
@@ -137,6 +139,7 @@ class _Player:
             source=ingest.source,
             posts=len(recording.posts),
             bad=recording.bad,
+            repeats=recording.repeats,
             reasons=recording.reasons,
         )
 

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from services.cli import BUG, MISCONFIGURED, _explained, cli, run
+from services.ingest.replay.play import Summary
 from uproar.errors import Malformed, Misconfigured, Unavailable
 
 VERBS = sorted(cli.commands)
@@ -92,6 +93,19 @@ def test_a_bug_is_one_line_and_its_place_is_shown_on_request(
     monkeypatch.setenv("UPROAR_LOG_LEVEL", "debug")
     assert run(["series", "s.csv"]) == BUG
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("repeats", "told"), [(3, True), (2, False)])
+def test_a_replay_says_that_ids_come_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, repeats: int, told: bool
+) -> None:
+    async def replay(*_: object, **__: object) -> Summary:
+        return Summary(source="storm", posts=200, bad=0, reasons=[], repeats=repeats)
+
+    monkeypatch.setattr("services.ingest.replay.replay", replay)
+    Path("storm.jsonl").write_text("")
+    assert run(["replay", "storm.jsonl", "--to", "http://127.0.0.1:1"]) == 0
+    assert ("3 of 200 posts have the id of another" in capsys.readouterr().err) is told
 
 
 def test_wrong_use_is_told_with_the_way_to_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,10 +156,15 @@ async def test_probes_say_what_is_missing_and_what_is_degraded():
             "problems": {"broker": "no answer"},
             "degraded": {"receiver": "slow"},
         }
+        told = (await client.get("/metrics")).text
+        assert 'uproar_ready{part="broker",vital="true"} 0.0' in told
+        assert 'uproar_ready{part="receiver",vital="false"} 0.0' in told
         state.update(broker=None, receiver=None)
         answer = await client.get("/ready")
         assert (answer.status_code, answer.json()) == (200, {"ready": True})
-        assert "uproar_example_posts_total 1.0" in (await client.get("/metrics")).text
+        told = (await client.get("/metrics")).text
+        assert "uproar_example_posts_total 1.0" in told
+        assert 'uproar_ready{part="broker",vital="true"} 1.0' in told
 
 
 async def test_http_is_served_until_stop():

@@ -4,8 +4,9 @@ Bluesky, through Jetstream: all public posts of the network as JSON frames, over
 The wire is ``network.bsky.jetstream.subscribeEvents`` (lexicon and docs in github.com/bluesky-social/
 jetstream), which needs no account. The server filters: commits of posts, and what became of
 accounts. A post's event time is when Jetstream saw it: ``createdAt`` is the clock of a stranger's
-phone. The cursor is that time in microseconds, as sequence numbers hold on one server only; a
-reconnect goes back a little further, for clocks of servers differ.
+phone. The cursor is that time (``witnessedAt``, which no import of an operator alters) in
+microseconds, as sequence numbers hold on one server only; a reconnect goes back a little further,
+for clocks of servers differ.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ class Heard:
     What one frame says.
 
     Attributes:
-        at: When the network saw it.
+        at: How far the network has come with it: when this server witnessed it.
         post: An input post.
         gone: What was taken back.
         gap: Why posts before it are missing.
@@ -48,6 +48,7 @@ class _Payload(msgspec.Struct):
     kind: str = msgspec.field(name="$type")
     did: str | None = None
     time: datetime | None = None
+    witnessed_at: datetime | None = msgspec.field(name="witnessedAt", default=None)
     operation: str | None = None
     collection: str | None = None
     rkey: str | None = None
@@ -118,37 +119,49 @@ def parse(raw: bytes, *, now: datetime) -> Heard:
         raise Malformed(f"$type: {envelope.kind[:100]!r} is neither a message nor an error")
     match said.kind.removeprefix(METHOD):
         case "#commit":
-            return _commit(said, _seen_at(said, now))
+            return _commit(said, *_times(said, now))
         case "#account":
-            return _account(said, _seen_at(said, now))
+            return _account(said, *_times(said, now))
         case "#info":
             notice = f"{said.name}: {said.message}"[:300]
             return Heard(gap=notice if said.name == "OutdatedCursor" else None)
         case "#identity" | "#sync":
-            return Heard(at=_seen_at(said, now))
+            return Heard(at=_times(said, now)[1])
     raise Malformed(f"payload.$type: {said.kind[:100]!r} is not known")
 
 
-def _seen_at(said: _Payload, now: datetime) -> datetime:
+def _times(said: _Payload, now: datetime) -> tuple[datetime, datetime]:
+    """
+    Return the time of an event, and when this server witnessed it, which alone a cursor goes by.
+
+    They are the same unless an operator of the server imported times; old servers say only the first.
+    """
     if said.time is None or not said.did:
         raise Malformed(f"payload.{'did' if said.time else 'time'}: missing")
+    at = _checked("time", said.time, now)
+    if said.witnessed_at is None:
+        return at, at
+    return at, _checked("witnessedAt", said.witnessed_at, now)
+
+
+def _checked(name: str, moment: datetime, now: datetime) -> datetime:
     try:
-        return event_time(said.time, now=now)
+        return event_time(moment, now=now)
     except Malformed as error:
-        raise Malformed(f"payload.time: {error}") from error
+        raise Malformed(f"payload.{name}: {error}") from error
 
 
-def _commit(said: _Payload, at: datetime) -> Heard:
+def _commit(said: _Payload, at: datetime, witnessed: datetime) -> Heard:
     if not said.rkey or not said.operation or not said.collection:
         raise Malformed("payload: no operation, collection or rkey")
     if said.collection != POSTS:
-        return Heard(at=at)
+        return Heard(at=witnessed)
     uri = f"at://{said.did}/{POSTS}/{said.rkey}"
     if said.operation == "delete":
-        return Heard(at=at, gone=Gone(network=NETWORK, id=uri, at=at))
+        return Heard(at=witnessed, gone=Gone(network=NETWORK, id=uri, at=at))
     if said.record == _NOTHING:
         raise Malformed("payload.record: missing")
-    return Heard(at=at, post=_post(said, _decoded(_RECORD, said.record), uri, at))
+    return Heard(at=witnessed, post=_post(said, _decoded(_RECORD, said.record), uri, at))
 
 
 def _post(said: _Payload, record: _Record, uri: str, at: datetime) -> bytes | None:
@@ -183,12 +196,12 @@ def _media(embed: _Embed | None) -> str | None:
     return None
 
 
-def _account(said: _Payload, at: datetime) -> Heard:
+def _account(said: _Payload, at: datetime, witnessed: datetime) -> Heard:
     if said.account is None:
         raise Malformed("payload.account: missing")
     if said.account.active or said.account.status not in _FINAL:
-        return Heard(at=at)
-    return Heard(at=at, gone=Gone(network=NETWORK, author=said.did, at=at))
+        return Heard(at=witnessed)
+    return Heard(at=witnessed, gone=Gone(network=NETWORK, author=said.did, at=at))
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes | msgspec.Raw) -> Any:

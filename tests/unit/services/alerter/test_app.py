@@ -33,6 +33,16 @@ async def test_upkeep_measures_what_stands_in_the_database(
     assert metrics.OUTBOX_OLDEST._value.get() == 9
 
 
+async def test_upkeep_counts_nothing_for_a_receiver_before_its_first_notice(
+    database: Database, advancer: Advancer, clock
+):
+    await Upkeep(database, advancer, clock, receivers=["a quiet one"]).look()
+
+    for metric in (metrics.OUTBOX_DEAD, metrics.OUTBOX_WAITING):
+        series = {s.labels["receiver"]: s.value for m in metric.collect() for s in m.samples}
+        assert series["a quiet one"] == 0  # an alert looks for what is added
+
+
 async def test_upkeep_sets_what_was_paged_beside_the_budgets(
     database: Database, advancer: Advancer, clock
 ):

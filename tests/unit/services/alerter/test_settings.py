@@ -36,6 +36,22 @@ def test_without_settings_everything_is_on_this_machine(tmp_path, monkeypatch):
     assert settings.database_url == f"sqlite+aiosqlite:///{tmp_path}/.uproar/alerter/uproar.db"
 
 
+@pytest.mark.parametrize(
+    ("host", "url", "nowhere"),
+    [
+        ("0.0.0.0", None, True),
+        ("::", None, True),
+        ("0.0.0.0", "https://uproar.example.com", False),
+        ("127.0.0.1", None, False),
+    ],
+)
+def test_links_to_everywhere_lead_nowhere(monkeypatch, host, url, nowhere):
+    monkeypatch.setenv("UPROAR_ALERTER_HOST", host)
+    if url:
+        monkeypatch.setenv("UPROAR_ALERTER_PUBLIC_URL", url)
+    assert AlerterSettings.load().links_lead_nowhere is nowhere
+
+
 def test_the_environment_is_read_and_the_password_hidden(monkeypatch):
     url = "postgresql+asyncpg://uproar:tops3cr3t@db/uproar"
     monkeypatch.setenv("UPROAR_DATABASE_URL", url)

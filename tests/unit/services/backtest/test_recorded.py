@@ -8,8 +8,13 @@ import numpy as np
 
 from services.backtest.recorded import Reader
 from services.classifier.score import Score, Scorer
+from services.ingest.intake import Intake, Push
+from services.ingest.recording import read_recording
+from services.ingest.seen import Seen
 from tests.build import NOON, a_moment, a_subject
 from tests.unit.services.classifier.fakes import a_watch_list
+from tests.unit.services.ingest.fakes import FakeBroker
+from uproar.match import Matcher
 from uproar.topics import ASSESSMENTS, POSTS
 from uproar.wire import Record
 
@@ -48,6 +53,33 @@ def recording(folder):
             at = a_moment(minutes=number).isoformat()
             out.write(json.dumps({"id": str(number), "created_at": at} | line) + "\n")
     return file
+
+
+async def test_an_id_that_comes_twice_counts_once_and_as_ingest_takes_it(tmp_path):
+    bad, fine = {"text": "Air Quillon fails"}, {"text": "nobody we know"}
+    lines = [
+        (2, {"id": "1"} | bad), (0, {"id": "1"} | bad), (1, {"id": "1", "source": "forum"} | bad),
+        (0, {"id": "2"} | fine), (3, {"id": "2"} | bad), (4, {"id": "2"} | fine), (5, {"id": "2"} | bad),
+    ]  # fmt: skip
+    file = tmp_path / "storm.jsonl"
+    posts = [line | {"created_at": a_moment(minutes=60 * hour).isoformat()} for hour, line in lines]
+    file.write_text("".join(json.dumps(post) + "\n" for post in posts))
+    now = NOON + timedelta(days=1)
+    read = Reader(subjects=SUBJECTS, key=b"k" * 32, now=now).posts(file, Scorer(Engine(None)))
+    assert (read.counts.read, read.counts.repeats, read.counts.unmatched) == (7, 2, 2)
+
+    recording = read_recording(file, now=now)
+    assert recording.repeats == 4
+    broker = FakeBroker()
+    intake = Intake(
+        seen=Seen(tmp_path), authors=Seen(tmp_path / "a"), key=b"k" * 32, send=broker.send
+    )
+    intake.watch({subject.id: subject for subject in SUBJECTS}, Matcher(SUBJECTS))
+    raws = [post.raw for post in recording.posts]
+    await intake.take(Push(items=raws, source="storm", received_at=now, traceparent=""))
+    taken = [(post.id, post.created_at) for post in broker.posts]
+    assert [(a.post, a.created_at) for about in read.posts for a in about] == taken
+    assert len(taken) == 3
 
 
 def told(assessments):

@@ -214,3 +214,25 @@ def test_an_account_of_the_subject_is_its_own(tmp_path: Path):
     chunk = one(jsonl(tmp_path / "s.jsonl", [row]))
     assert chunk.posts.own.tolist() == [True, False]
     assert sorted(chunk.texts) == [1]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_id_that_comes_again_counts_once_the_first_time(tmp_path, monkeypatch, kind, order):
+    rows = [
+        a_row(n, id=f"p{n % 5}", time=(NOON + timedelta(hours=n)).isoformat()) for n in range(8)
+    ]
+    rows.append(a_row(8, id="p7", source="forum", time=(NOON + timedelta(hours=8)).isoformat()))
+    rows = [row | {"subject": ["ava", "ben"] if row["id"] == "p1" else ["ava"]} for row in rows]
+    path = (parquet if kind == "parquet" else jsonl)(tmp_path / f"x.{kind}", rows[::order])
+    seen: list[Chunk] = []
+
+    def detect(chunks, *_, **__):
+        seen[:] = list(chunks)
+
+    monkeypatch.setattr("services.backtest.scored.detect", detect)
+    counts, _ = detect_scores(path, READER, posts=3)
+    assert (counts.read, counts.repeats) == (9, 3)
+    at = np.concatenate([chunk.posts.at for chunk in seen])
+    hours = ((at - NOON.timestamp()) / 3600).astype(int).tolist()
+    assert hours == [0, 1, 1, 2, 3, 4, 8]

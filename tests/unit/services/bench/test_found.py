@@ -1,12 +1,14 @@
 """services/bench: what is made of what was measured."""
 
+import math
 import os
+from datetime import datetime
 
 import pytest
 
 from services.bench import ingest, pictures, whole
 from services.bench.found import Found
-from services.bench.house import processes
+from services.bench.house import pages_of, processes
 from services.bench.pipeline import HALF, Load
 from services.bench.soak import Memory, growths, settled
 from uproar.errors import Misconfigured
@@ -43,6 +45,29 @@ def test_the_figure_of_post_to_page_is_that_of_half_load():
     assert found.figures["post_to_page_p50_s"] == 0.2
     assert found.figures["post_to_page_p99_s"] == pytest.approx(0.886)
     assert found.figures["post_to_page_pages"] == 3
+    assert found.figures["post_to_page_missing"] == 0
+
+
+def test_a_page_that_never_came_is_counted_and_makes_nothing_faster():
+    at = "2026-03-02T12:00:0{}+00:00".format
+    rows: list[dict] = [
+        {"id": str(n), "sequence": 1, "accepted_at": at(0), "bundle": None, "state": "delivered"}
+        for n in range(4)
+    ]
+    rows[2] |= {"bundle": "0"}  # it came in the message of another
+    rows[3] |= {"state": "pending"}  # it never came
+    rows += [rows[0] | {"state": "superseded"}, rows[0] | {"sequence": 2}]
+    received = {str(n): datetime.fromisoformat(at(n + 1)) for n in (0, 1)}
+    pages = pages_of(rows, {1}, received)
+    assert [page.seconds for page in pages] == [1.0, 2.0, 1.0, math.inf]
+
+    waits = sorted(page.seconds for page in pages)
+    found = Found(loads=[Load(share=HALF, posts_per_s=300, waits=waits)])
+    whole._tell_loads(found)
+    assert found.figures["post_to_page_missing"] == 1
+    assert found.figures["post_to_page_p50_s"] == 2.0
+    assert "post_to_page_p99_s" not in found.figures
+    assert found.missing == ["post_to_page_p99_s: 1 of 4 pages never came"]
 
 
 def test_without_a_page_there_is_no_figure_but_a_reason():

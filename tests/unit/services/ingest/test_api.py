@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.api.body import MAX_BODY_BYTES, tell_apart
-from services.ingest.api.posts import make_app
+from services.ingest.api.body import MAX_BODY_BYTES, MAX_POSTS, tell_apart
+from services.ingest.api.posts import MAX_REQUESTS, make_app
 from services.ingest.api.refused import Refused
 from services.ingest.cursors import Cursors
-from services.ingest.intake import Intake
+from services.ingest.intake import Intake, Outcome
 from services.ingest.pump import Pump
 from services.ingest.seen import Seen
 from services.traces import trace_id
@@ -254,6 +254,36 @@ async def test_a_packed_body_is_unpacked_within_the_limit(house):
     assert (await house.post(b"x", headers=other)).status_code == 415
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "most"),
+    [
+        (b"x\n" * 524_288, NDJSON, 16_000_000),
+        (b"[" + b",".join([b"1"] * 524_000) + b"]", {}, 40_000_000),
+    ],
+)
+async def test_a_small_body_of_very_many_posts_is_refused(house, body, kind, most):
+    packed = gzip.compress(body)
+    assert len(packed) < 2_000
+    tracemalloc.start()
+    try:
+        answer = await house.post(packed, headers={"Content-Encoding": "gzip"} | kind)
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+    assert (answer.status_code, answer.json()["title"]) == (413, "Too large")
+    assert str(MAX_POSTS) in answer.json()["detail"]
+
+
+def test_as_many_posts_as_a_body_may_hold_are_told_apart():
+    lines, array = b"\n1\n" * MAX_POSTS, b"[" + b"1," * (MAX_POSTS - 1) + b"1]"
+    assert tell_apart(lines, "application/x-ndjson") == [b"1"] * MAX_POSTS
+    assert tell_apart(array, "application/json") == [b"1"] * MAX_POSTS
+    for more, kind in ((lines + b"1", "application/x-ndjson"), (b"[1," + array[1:], "")):
+        with pytest.raises(Refused) as refused:
+            tell_apart(more, kind)
+        assert refused.value.status == 413
+
+
 # ------------------------------------------------------------------------------- the world is down
 
 
@@ -284,6 +314,31 @@ async def test_too_many_requests_at_once_are_told_to_come_again(house, monkeypat
     assert (answer.status_code, answer.json()["title"]) == (503, "Busy")
     house.broker.open.set()
     assert [(await answer).status_code for answer in waiting] == [202, 202]
+
+
+async def test_clients_that_come_again_through_an_outage_fill_no_memory(house):
+    kept, arrived, back = [], asyncio.Event(), asyncio.Event()
+
+    async def take(push):
+        kept.append(push)
+        arrived.set()
+        await back.wait()
+        return Outcome()
+
+    house.app = make_app(take, token=b"secret", rng=Random(1))
+    for _ in range(MAX_REQUESTS):
+        arrived.clear()
+        client = asyncio.create_task(house.post(as_bytes(a_post())))
+        await arrived.wait()
+        client.cancel()  # it waits no longer, and comes again
+        assert (await client).status_code == 503
+    answer = await house.post(as_bytes(a_post()))
+    assert (answer.status_code, answer.json()["title"]) == (503, "Busy")
+    assert len(kept) == MAX_REQUESTS
+    back.set()
+    for _ in range(5):
+        await asyncio.sleep(0)  # they are let go
+    assert (await house.post(as_bytes(a_post()))).status_code == 202
 
 
 async def test_another_path_or_method_is_a_problem_too(house):

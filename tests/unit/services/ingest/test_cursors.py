@@ -57,7 +57,16 @@ def test_there_are_not_endlessly_many_and_those_that_ended_go_first(tmp_path, mo
     kept = Cursors(tmp_path)
     kept.add(a_stream("ended", state=State.ENDED))
     kept.add(a_stream("live"))
-    kept.add(a_stream("new"))
+    kept.check_room()
+    assert kept.add(a_stream("new")) == ["ended"]
     assert {stream.source for stream in kept} == {"live", "new"}
     with pytest.raises(Conflict, match="end one"):
-        kept.add(a_stream("one too many"))
+        kept.check_room()
+
+
+def test_whose_posts_are_on_their_way_is_added_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(cursors, "MAX_STREAMS", 1)
+    kept = Cursors(tmp_path)
+    kept.add(a_stream("live"))
+    assert kept.add(a_stream("sent already", state=State.ENDED)) == []
+    assert kept.add(a_stream("next")) == ["sent already"]

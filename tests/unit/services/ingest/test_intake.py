@@ -4,20 +4,23 @@ from datetime import timedelta
 import pytest
 
 from services.ingest.intake import Intake, Push
-from services.ingest.seen import Seen
+from services.ingest.seen import GENERATION, Seen
+from services.ingest.source import Gone
 from tests.unit.services.ingest.fakes import NOW, FakeBroker, PlainNames, a_json
 from uproar.errors import Malformed, Unavailable
+from uproar.topics import DELETIONS
 from uproar.wire import TRACEPARENT
 
 TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 
 
 class House:
-    def __init__(self, folder, *, watching=True) -> None:
+    def __init__(self, folder, *, watching=True, authors=GENERATION) -> None:
         self.broker = FakeBroker()
         self.seen = Seen(folder)
+        self.authors = Seen(folder / "authors", generation=authors)
         self.intake = Intake(
-            seen=self.seen, authors=Seen(folder / "authors"), key=b"key", send=self.broker.send
+            seen=self.seen, authors=self.authors, key=b"key", send=self.broker.send
         )
         if watching:
             names = PlainNames("acme", "zenith")
@@ -121,6 +124,14 @@ async def test_a_post_claimed_by_a_request_that_fails_is_no_duplicate(house):
             await request
     house.broker.down = False
     assert verdicts(await house.take(a_json("1"))) == ["accepted"]
+
+
+async def test_an_author_who_still_writes_is_not_forgotten(tmp_path):
+    house = House(tmp_path, authors=2)  # a generation holds two
+    for number, author in enumerate(["ann", "bob", "ann", "cleo", "dan"]):
+        await house.take(a_json(str(number), author=author), cursor=str(number))
+    await house.take(cursor="9", gone=[Gone(network="push", author="ann", at=NOW)])
+    assert house.broker.records[-1].topic == DELETIONS.name
 
 
 async def test_before_the_watch_list_is_read_nothing_is_taken(tmp_path):

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from services.ingest import cursors, metrics
 from services.ingest import pump as room
 from services.ingest.cursors import Behind, Conflict, Cursors
 from services.ingest.intake import Intake, Push
@@ -227,6 +228,38 @@ async def test_an_empty_request_keeps_a_stream_alive(house):
         await house.pump.tick()
         await house.replay(minute=1)
     assert State.BLIND not in said(house, "storm")
+
+
+async def test_where_there_is_no_room_for_a_stream_its_posts_are_not_sent(house, monkeypatch):
+    monkeypatch.setattr(cursors, "MAX_STREAMS", 1)
+    await house.push(a_json("1"))
+    with pytest.raises(Conflict, match="end one"):
+        await house.push(a_json("2"), source="shop")
+    assert [post.id for post in house.broker.posts] == ["push:1"]
+
+
+async def test_a_live_push_may_end_beside_another_one(house):
+    await house.push(a_json("1"))
+    await house.push(a_json("2"), source="shop")
+    await house.push(a_json("3"), source="shop", end=True)
+    assert said(house, "shop") == [State.LIVE, State.ENDED]
+    with pytest.raises(Conflict, match="push is live"):  # but a new one brings a time of its own
+        await house.push(a_json("4"), source="market", end=True)
+
+
+async def test_nothing_is_kept_of_streams_that_went(house, monkeypatch):
+    monkeypatch.setattr(cursors, "MAX_STREAMS", 2)
+    for number in range(5):
+        await house.replay(old("1"), minute=1, source=f"file-{number}")
+        await house.replay(old("2"), minute=None, source=f"file-{number}", end=True)
+    kept = {stream.source for stream in house.cursors}
+    assert kept == {"file-3", "file-4"}
+    assert set(house.pump._said) == kept
+    assert not house.pump._turns
+    for metric in (metrics.EVENT_TIME, metrics.SOURCE_STATE):
+        (family,) = metric.collect()
+        sources = {sample.labels["source"] for sample in family.samples}
+        assert {source for source in sources if source.startswith("file-")} == kept
 
 
 async def test_peoples_posts_come_before_a_replay(house):

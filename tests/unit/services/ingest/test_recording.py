@@ -111,6 +111,14 @@ def test_a_table_without_its_columns_is_refused_by_name(tmp_path):
         read(tmp_path / "x.csv", b"")
 
 
+@pytest.mark.parametrize("size", [200_000, 2 * room.MAX_LINE_BYTES])
+def test_a_first_row_that_is_too_long_is_refused_in_few_words(tmp_path, size):
+    monster = b'"' + b"x" * size + b'",created_at\n'
+    with pytest.raises(Malformed, match="line 1") as refused:
+        read(tmp_path / "x.csv", monster)
+    assert len(str(refused.value)) < 500
+
+
 def test_a_bomb_is_not_unpacked(tmp_path):
     packed = gzip.compress(b"x" * 3_000_000)
     with pytest.raises(Malformed, match="more than 2000000"):

@@ -1,12 +1,13 @@
 """services/classifier/engine/huggingface.py: other people's models, as they come."""
 
+import errno
 import sys
 
 import pytest
 
 from services.classifier.engine import load
-from services.classifier.engine.huggingface import columns
-from uproar.errors import Misconfigured
+from services.classifier.engine.huggingface import _download, columns
+from uproar.errors import Misconfigured, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,26 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub():
     with pytest.raises(Misconfigured, match="no directory here"):
         load("./no/such/folder")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_takes_nothing_is_no_network_that_is_away(monkeypatch, number):
+    hub = pytest.importorskip("huggingface_hub")
+
+    def refuse(*_, **__):
+        raise OSError(number, "no", "/nonexistent/.cache")
+
+    monkeypatch.setattr(hub, "snapshot_download", refuse)
+    with pytest.raises(Misconfigured, match="HF_HOME"):
+        _download("someone/model")
+
+
+def test_a_network_that_is_away_is_waited_for(monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+
+    def away(*_, **__):
+        raise ConnectionError(errno.ECONNREFUSED, "refused")
+
+    monkeypatch.setattr(hub, "snapshot_download", away)
+    with pytest.raises(Unavailable, match="does not answer"):
+        _download("someone/model")

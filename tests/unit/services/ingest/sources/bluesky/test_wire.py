@@ -43,6 +43,20 @@ def test_event_time_is_when_the_network_saw_it_not_the_clock_of_a_phone():
     assert heard("a post").at == datetime(2026, 11, 20, 9, 14, 1, 132431, tzinfo=UTC)
 
 
+def test_the_cursor_goes_by_what_was_witnessed_and_not_by_an_imported_time():
+    found = heard("a post", witnessedAt="2026-11-20T09:15:01.132431Z")
+    assert found.at == datetime(2026, 11, 20, 9, 15, 1, 132431, tzinfo=UTC)
+    assert json.loads(found.post)["created_at"] == "2026-11-20T09:14:01.132431Z"
+    for name in (
+        "a like",
+        "a deletion",
+        "an account is deleted",
+        "an account rests",
+        "a new handle",
+    ):
+        assert heard(name, witnessedAt="2026-11-20T09:59:00Z").at.minute == 59
+
+
 def test_a_reply_says_to_what():
     assert post("a reply in French")["reply_to"] == GUITAR
     assert post("a reply in French")["lang"] == "fr"
@@ -112,6 +126,7 @@ def test_an_error_frame_ends_the_connection():
         ({"time": "1970-01-01T00:00:00.000000Z"}, "before 2000"),
         ({"time": "2026-11-20T09:14:01"}, "no time zone"),
         ({"time": 7}, "payload.time: Expected 'datetime"),
+        ({"witnessedAt": "2026-11-21T09:14:01.000000Z"}, "witnessedAt: .* in the future"),
         ({"did": None}, "payload.did: missing"),
         ({"rkey": ""}, "rkey"),
         ({"record": {"text": 7}}, "text: Expected 'str'"),
