@@ -16,6 +16,8 @@ from uproar.inbox import mend_surrogates
 MAX_BODY_BYTES = 1024 * 1024
 MAX_POSTS = 20_000
 """As many as can be posts, at some 50 bytes each; every one has its verdict in the answer."""
+MAX_MEMBERS = 100
+"""Of a gzip body."""
 
 
 async def read_body(request: Request) -> bytes:
@@ -35,8 +37,10 @@ async def read_body(request: Request) -> bytes:
 
 
 def _unpack(packed: bytes) -> bytes:
-    body = b""
-    while packed:  # a gzip file may have several members
+    body, members = b"", 0
+    while packed:  # a gzip file may have several members; each copies what is behind it
+        if (members := members + 1) > MAX_MEMBERS:
+            raise Refused(400, "Unreadable body", f"gzip: more than {MAX_MEMBERS} members")
         member = zlib.decompressobj(wbits=31)
         try:
             body += member.decompress(packed, MAX_BODY_BYTES + 1 - len(body))
