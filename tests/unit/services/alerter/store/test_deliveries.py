@@ -181,8 +181,8 @@ async def test_a_receiver_that_wants_to_be_left_alone_is(advancer: Advancer, out
     await opened(advancer)
     until = a_moment(seconds=30)
 
-    await outbox.rate_limited(ROOM, until)
-    await outbox.rate_limited(ROOM, a_moment(seconds=10))  # never shortens it
+    await outbox.rate_limited(ROOM, until, now=NOON)
+    await outbox.rate_limited(ROOM, a_moment(seconds=10), now=NOON)  # never shortens it
 
     assert await leased(outbox, now=a_moment(seconds=29)) == []
     assert len(await leased(outbox, DUTY)) == 1
