@@ -1,11 +1,9 @@
 """Reroute: pages that wait for a receiver which is no more go to whom the routes name now."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-import msgspec
-from sqlalchemy import Row
 from ulid import ULID
 
 from services.alerter.advance import PAGE_DEADLINE
@@ -13,7 +11,7 @@ from services.alerter.notifier import Delivery, DeliveryId
 from services.alerter.store import deliveries, incidents, stray, subjects
 from services.alerter.store.database import Database, Transaction
 from uproar.incident import IncidentId, State
-from uproar.notice import Notice, NoticeKind
+from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName, Route, called
 from uproar.subject import Subject
 
@@ -66,12 +64,12 @@ async def _reroute(
 
 async def _page(
     transaction: Transaction,
-    page: Row[Any],
+    page: Delivery,
     others: Sequence[tuple[ReceiverName, int]],
     now: datetime,
 ) -> None:
     """Page others in a receiver's stead; who has this page, or a later one, has it once."""
-    incident = IncidentId(page.incident)
+    incident = page.incident
     heard = await deliveries.heard(transaction, incident)
     since = await stray.known(transaction, incident, since=page.sequence)
     for receiver, rank in others:
@@ -79,19 +77,14 @@ async def _page(
             at = now + rank * PAGE_DEADLINE
             await stray.call(transaction, incident, page.sequence, receiver, standby=rank, at=at)
     new = [
-        Delivery(
+        replace(
+            page,
             id=DeliveryId(str(ULID.from_datetime(now))),
-            incident=incident,
-            episode=page.episode,
-            sequence=page.sequence,
             receiver=receiver,
-            kind=NoticeKind(page.kind) if receiver in heard else NoticeKind.TRIGGER,
-            notice=msgspec.convert(page.payload, Notice),
+            kind=page.kind if receiver in heard else NoticeKind.TRIGGER,
             created_at=now,
             deadline=now + PAGE_DEADLINE,
             standby=rank,
-            accepted_at=page.accepted_at,
-            traceparent=page.traceparent,
         )
         for receiver, rank in others
         if receiver not in since

@@ -2,15 +2,16 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select, update
+import msgspec
+from sqlalchemy import select, update
 
+from services.alerter.notifier import Delivery, DeliveryId
 from services.alerter.store.database import Transaction
 from services.alerter.store.deliveries import UNFINISHED, WAITING, State, within
 from services.alerter.store.tables import DELIVERIES
 from uproar.incident import IncidentId
-from uproar.notice import NoticeKind
+from uproar.notice import Notice, NoticeKind
 from uproar.routing import ReceiverName
 
 
@@ -28,7 +29,7 @@ async def incidents(
 
 async def page(
     transaction: Transaction, incident: IncidentId, receivers: Collection[ReceiverName]
-) -> Row[Any] | None:
+) -> Delivery | None:
     """Return the last page of an incident that waits for others than these receivers."""
     query = (
         select(DELIVERIES)
@@ -41,7 +42,21 @@ async def page(
         )
         .order_by(DELIVERIES.c.sequence.desc())
     )
-    return (await transaction.execute(query.limit(1))).one_or_none()
+    row = (await transaction.execute(query.limit(1))).one_or_none()
+    if row is None:
+        return None
+    return Delivery(
+        id=DeliveryId(row.id),
+        incident=incident,
+        episode=row.episode,
+        sequence=row.sequence,
+        receiver=ReceiverName(row.receiver),
+        kind=NoticeKind(row.kind),
+        notice=msgspec.convert(row.payload, Notice),
+        created_at=row.created_at,
+        accepted_at=row.accepted_at,
+        traceparent=row.traceparent,
+    )
 
 
 async def end(
