@@ -135,7 +135,13 @@ class MemoryOutbox:
         row.next_at, row.reason = next_at or now, outcome.reason
         return True
 
-    async def rate_limited(self, receiver: ReceiverName, until: datetime) -> None:
+    async def rate_limited(
+        self,
+        receiver: ReceiverName,
+        until: datetime,
+        *,
+        now: datetime,
+    ) -> None:
         self._answer()
         self.limits[receiver] = max(until, self.limits.get(receiver, until))
 

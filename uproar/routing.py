@@ -26,6 +26,9 @@ SUPERSEDES: Final[Mapping[NoticeKind, frozenset[NoticeKind]]] = {
 }
 """What nobody needs to be told any more, once there is a later notice of the same incident."""
 
+LAST_WORDS: Final = frozenset({NoticeKind.ACKNOWLEDGE, NoticeKind.RESOLVE})
+"""That somebody has it, or that it is over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
@@ -170,6 +173,18 @@ def route_of(subject: Subject, routes: Sequence[Route]) -> Route | None:
     return by_name.get(subject.route or DEFAULT_ROUTE) or by_name.get(DEFAULT_ROUTE)
 
 
+def called(
+    subject: Subject, routes: Sequence[Route], *, at: datetime
+) -> list[tuple[Receiver, int]]:
+    """Return who is paged at a moment, and in which place each stands by; 0 for at once."""
+    route = route_of(subject, routes)
+    if route is None:
+        return []
+    first = _present(route.receivers, at)
+    idle = [one for one in _present(route.failover, at) if one not in first]
+    return [(one, 0) for one in first] + [(one, rank) for rank, one in enumerate(idle, start=1)]
+
+
 def receivers(
     transition: Transition,
     subject: Subject,
@@ -244,10 +259,7 @@ def acquainted(
     rank = {one: 1 for place in route.failover for one in _members(place)}
     rank |= {one: 0 for place in route.receivers for one in _members(place)}
     told = _told(transition, route, [one for one in rank if one not in known], reached)
-    return [(one, kind, rank[one]) for one, kind in told if one in now or kind in _LAST_WORDS]
-
-
-_LAST_WORDS: Final = frozenset({NoticeKind.ACKNOWLEDGE, NoticeKind.RESOLVE})
+    return [(one, kind, rank[one]) for one, kind in told if one in now or kind in LAST_WORDS]
 
 
 def _present(places: Iterable[Told], at: datetime) -> list[Receiver]:
@@ -273,10 +285,12 @@ def _told(
     return [(receiver, kind) for receiver in unique if not (quiet and receiver.pages_only)]
 
 
-_TAKEN: Final = frozenset({Happening.ACKNOWLEDGE, Happening.SNOOZE})
-_CLOSED: Final = frozenset(
-    {Happening.RESOLVE, Happening.ENDED, Happening.FALSE_ALARM, Happening.MERGE}
+_TAKEN: Final = dict.fromkeys((Happening.ACKNOWLEDGE, Happening.SNOOZE), NoticeKind.ACKNOWLEDGE)
+_CLOSED: Final = dict.fromkeys(
+    (Happening.RESOLVE, Happening.ENDED, Happening.FALSE_ALARM, Happening.MERGE),
+    NoticeKind.RESOLVE,
 )
+_LAST: Final[Mapping[Happening, NoticeKind]] = _TAKEN | _CLOSED
 _KEPT_IN_THE_TIMELINE: Final = frozenset({Happening.NOTE, Happening.RATE, Happening.RELEASE})
 _SOUGHT: Final = frozenset({Happening.REOPEN, Happening.WAKE, Happening.UNSILENCE})
 _PUT_AWAY: Final = frozenset({State.RESOLVED, State.SNOOZED})
@@ -287,12 +301,12 @@ def _kind(transition: Transition, *, told: bool) -> NoticeKind | None:
     happened = transition.happened
     if happened in _KEPT_IN_THE_TIMELINE:
         return None
-    if happened in _TAKEN:
-        return NoticeKind.ACKNOWLEDGE if transition.changed else None
-    if happened in _CLOSED:
-        return NoticeKind.RESOLVE if transition.changed else None
+    if happened in _LAST:
+        return _LAST[happened] if transition.changed else None
     if happened in _SOUGHT:  # somebody must take it
-        return NoticeKind.TRIGGER if transition.changed or transition.page else None
+        if transition.changed or transition.page:
+            return NoticeKind.TRIGGER
+        return NoticeKind.UPDATE if happened is Happening.UNSILENCE else None
     event = transition.happened_at is not None
     away = transition.after is State.RESOLVED or (transition.after is State.SNOOZED and event)
     if away and not transition.page:  # people put it away: only what brings it back disturbs them

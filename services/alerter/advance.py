@@ -1,9 +1,9 @@
 """Advance: the one transaction: lock the incident, move it, write who must hear of it, commit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,10 +22,12 @@ from services.alerter.store import (
 )
 from services.alerter.store.database import Database, Transaction
 from services.alerter.store.incidents import Arrival
+from services.alerter.store.silences import Held
 from uproar.backlash import Backlash
 from uproar.incident import (
     UPROAR,
     Act,
+    Happening,
     IllegalTransition,
     Incident,
     IncidentId,
@@ -38,21 +40,37 @@ from uproar.incident import (
 )
 from uproar.notice import NoticeKind, notice
 from uproar.post import Deletion
-from uproar.routing import Receiver, Route, acquainted, language_of, receivers, standbys
+from uproar.routing import (
+    LAST_WORDS,
+    Receiver,
+    ReceiverName,
+    Route,
+    acquainted,
+    language_of,
+    receivers,
+    standbys,
+)
 from uproar.subject import Kind, Subject, SubjectId
 
 PAGE_DEADLINE: Final = timedelta(seconds=60)
-_PAGE, _NOTICE = "page", "notice"
 _LOUD: Final = frozenset({NoticeKind.TRIGGER, NoticeKind.UPDATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """An incident before and after, and whose it is."""
+    """
+    An incident before and after, and whose it is.
+
+    Attributes:
+        heard: How it stood when its receivers were told last.
+        anew: A silence has kept from people that somebody must take it: it begins for them now.
+    """
 
     before: Incident | None
     after: Incident
     subject: Subject
+    heard: Mapping[ReceiverName, State] = field(default_factory=dict)
+    anew: bool = False
 
 
 class Advancer:
@@ -234,8 +252,9 @@ class Advancer:
         await silences.hush(transaction, incident, None)
         if before.state is State.RESOLVED:
             return False  # it is over, and nobody was ever told of it
-        act = Act(verb=Verb.UNSILENCE, by=UPROAR, page=what == _PAGE)
-        await self._do(transaction, before, act)
+        act = Act(verb=Verb.UNSILENCE, by=UPROAR, page=what is Held.PAGE)
+        after, lines = advance(before, act, now=self._clock())
+        await self._keep(transaction, before, after, lines, anew=what is Held.TRIGGER)
         return True
 
     async def _pair(
@@ -263,6 +282,8 @@ class Advancer:
         after: Incident,
         lines: Sequence[Transition],
         arrival: Arrival | None = None,
+        *,
+        anew: bool = False,
     ) -> None:
         """Write what became of an incident, and who must hear of it."""
         subject = await _subject(transaction, before.subject)
@@ -270,7 +291,7 @@ class Advancer:
             last = await incidents.arrival(transaction, before.id)
             arrival = replace(last, accepted_at=None)
         await incidents.save(transaction, after)
-        step = _Step(before=before, after=after, subject=subject)
+        step = _Step(before=before, after=after, subject=subject, anew=anew)
         await self._tell(transaction, step, lines, arrival)
 
     async def forget(self, gone: Sequence[Deletion]) -> None:
@@ -288,8 +309,12 @@ class Advancer:
     ) -> None:
         """Write the timeline, and a delivery for each receiver that must hear of it."""
         reached = step.before.level if step.before else None
+        if step.before:
+            heard = await deliveries.heard(transaction, step.after.id)
+            step = replace(step, heard=heard)
         new: list[Delivery] = []
-        for line in lines:
+        for written in lines:
+            line = replace(written, before=None) if step.anew else written
             told = receivers(line, step.subject, self._routes, reached=reached)
             idle = standbys(line, step.subject, self._routes, reached=reached)
             new += [self._delivery(step, line, *each, arrival) for each in told]
@@ -301,37 +326,52 @@ class Advancer:
             new += [
                 replace(self._delivery(step, line, receiver, kind, arrival), standby=rank)
                 for receiver, kind, rank in others
-                if await deliveries.alerted(transaction, step.after.id, receiver.name)
+                if receiver.name in step.heard
             ]
-        if await self._audible(transaction, step, new):
-            await deliveries.enqueue(transaction, new)
+        await deliveries.enqueue(transaction, await self._audible(transaction, step, lines, new))
         await incidents.write_down(transaction, step.after, lines, kind=step.subject.kind)
         await search.index(transaction, step.after.id)
 
     async def _audible(
-        self, transaction: Transaction, step: _Step, new: Sequence[Delivery]
-    ) -> bool:
-        """Tell whether people hear of it now; what a silence holds back is told when it ends."""
-        hushed = await silences.hushed(transaction, step.after.id) if step.before else None
-        if hushed and (step.after.state is State.RESOLVED or _taken(new)):
-            await silences.hush(transaction, step.after.id, None)
-            return False  # it was never told, and needs no telling any more
+        self,
+        transaction: Transaction,
+        step: _Step,
+        lines: Sequence[Transition],
+        new: Sequence[Delivery],
+    ) -> list[Delivery]:
+        """
+        Return what people hear of now; what a silence holds back is told when it ends.
+
+        That somebody has it, or that it is over, is told in a silence too, to those who know of it.
+        """
+        incident = step.after
         silent = step.subject.kind is not Kind.CANARY and await silences.covers(
-            transaction, step.after.subject, severity=step.after.severity, now=self._clock()
+            transaction, incident.subject, severity=incident.severity, now=self._clock()
         )
+        if step.before or silent:
+            new = [d for d in new if d.kind not in LAST_WORDS or d.receiver in step.heard]
+        held = await silences.hushed(transaction, incident.id) if step.before else None
+        put_away = incident.state is not State.OPEN and any(line.changed for line in lines)
+        if held and put_away:
+            held = None
+            await silences.hush(transaction, incident.id, held)
         loud = [delivery for delivery in new if delivery.kind in _LOUD]
-        if not silent or not loud:
-            return hushed is None or not silent
-        page = hushed == _PAGE or any(delivery.notice.page for delivery in loud)
-        await silences.hush(transaction, step.after.id, _PAGE if page else _NOTICE)
-        return False
+        if silent and loud:
+            await silences.hush(transaction, incident.id, _held(held, loud))
+            new = [delivery for delivery in new if delivery.kind not in _LOUD]
+        return list(new)
 
     def _delivery(
         self, step: _Step, line: Transition, receiver: Receiver, kind: NoticeKind, arrival: Arrival
     ) -> Delivery:
+        known = line.before
+        if (
+            line.happened is Happening.UNSILENCE
+        ):  # they know it as it stood when they were told last
+            known = step.heard.get(receiver.name)
         said = notice(
             step.after,
-            line,
+            replace(line, before=known),
             subject=step.subject,
             url=f"{self._console_url}/incidents/{step.after.id}",
             language=language_of(receiver, step.subject),
@@ -346,7 +386,7 @@ class Advancer:
             kind=kind,
             notice=said,
             created_at=line.at,
-            deadline=line.at + PAGE_DEADLINE if line.page else None,
+            deadline=line.at + PAGE_DEADLINE if line.page or _sought(step, kind) else None,
             accepted_at=arrival.accepted_at,
             traceparent=arrival.traceparent,
         )
@@ -364,8 +404,18 @@ async def _leads(transaction: Transaction, incident: Incident) -> list[Incident]
     return leads
 
 
-def _taken(new: Sequence[Delivery]) -> bool:
-    return any(delivery.kind is NoticeKind.ACKNOWLEDGE for delivery in new)
+def _held(before: Held | None, loud: Sequence[Delivery]) -> Held:
+    """Tell what a silence holds back by now: the most urgent of it."""
+    if before is Held.PAGE or any(delivery.notice.page for delivery in loud):
+        return Held.PAGE
+    if before is Held.TRIGGER or any(delivery.kind is NoticeKind.TRIGGER for delivery in loud):
+        return Held.TRIGGER
+    return Held.NOTICE
+
+
+def _sought(step: _Step, kind: NoticeKind) -> bool:
+    """Tell whether somebody must take it: then it is not given up, page or not."""
+    return kind is NoticeKind.TRIGGER and step.after.state is State.OPEN
 
 
 async def _note(transaction: Transaction, incident: Incident, act: Act, now: datetime) -> None:

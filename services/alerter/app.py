@@ -48,6 +48,7 @@ from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers.webhook import signing_key
 from services.alerter.operator import Operator
 from services.alerter.publish import Publisher
+from services.alerter.reroute import reroute
 from services.alerter.settings import AlerterSettings, Document, read
 from services.alerter.store import backlog, facts, history, migrate, retention, verdicts
 from services.alerter.store import subjects as watch_list
@@ -88,7 +89,7 @@ def wall_clock() -> datetime:
 
 
 async def main(stop: asyncio.Event) -> None:
-    """Run the alerter until ``stop`` is set; raises Misconfigured, Unavailable at the start only."""
+    """Run the alerter until ``stop`` is set; raises Misconfigured, at the start only."""
     settings = AlerterSettings.load()
     logs("alerter", settings)
     traces.begin("alerter")
@@ -100,24 +101,38 @@ async def main(stop: asyncio.Event) -> None:
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     document = read(settings.config, settings.watch)
     routes, schedules = routes_of(document)
+    told = notifiers.receivers(document.receivers)
     database = Database(settings.database_url)
+    beginning, health = Beginning(database, document.subjects, routes, told), Health()
+    health.watch("database", lambda: beginning.problem)
     async with httpx.AsyncClient() as probing, notifiers.new_client() as sending:
+        operator = Operator(
+            sending,
+            url=_secret(settings.operator_webhook),
+            keys=_operator_keys(settings),
+            problems=lambda: health.problems() | health.degraded(),
+            clock=wall_clock,
+        )
         try:
-            installation = await _begin(database, document.subjects)
-            surroundings = Surroundings(client=sending, installation=installation, clock=wall_clock)
-            notify = notifiers.build(document.receivers, surroundings)
-            told = notifiers.receivers(document.receivers)
-            receiving = {receiver: notify[receiver.name] for receiver in told}
-            works = _works(
-                settings,
-                routes,
-                database,
-                schedules=schedules,
-                receiving=receiving,
-                probing=probing,
-                sending=sending,
-            )
             async with asyncio.TaskGroup() as group:
+                group.create_task(operator.run(stop))  # first: the rest may have to wait
+                installation = await beginning.run(stop)
+                if installation is None:
+                    return
+                surroundings = Surroundings(
+                    client=sending, installation=installation, clock=wall_clock
+                )
+                notify = notifiers.build(document.receivers, surroundings)
+                works = _works(
+                    settings,
+                    routes,
+                    database,
+                    schedules=schedules,
+                    receiving={receiver: notify[receiver.name] for receiver in told},
+                    probing=probing,
+                    sending=sending,
+                    health=health,
+                )
                 for work in works:
                     group.create_task(work(stop))
         finally:
@@ -145,6 +160,7 @@ def _works(
     receiving: Mapping[Receiver, Notifier],
     probing: httpx.AsyncClient,
     sending: httpx.AsyncClient,
+    health: Health,
 ) -> list[Work]:
     """Build everything and return what runs side by side until the end."""
     written = asyncio.Event()
@@ -183,20 +199,12 @@ def _works(
         clock=wall_clock,
     )
 
-    health = Health()
     health.watch("database", lambda: upkeep.problem)
     health.watch("consume", lambda: consumer.problem, vital=False)
     health.watch("publish", lambda: publisher.problem, vital=False)
     health.watch("deliver", deliverer.problem, vital=False)
     health.watch("callbacks", callbacks.problem, vital=False)
     health.watch("audit", lambda: auditor.problem, vital=False)
-    operator = Operator(
-        sending,
-        url=_secret(settings.operator_webhook),
-        keys=_operator_keys(settings),
-        problems=lambda: health.problems() | health.degraded(),
-        clock=wall_clock,
-    )
     given = parts.Parts(
         database=database,
         access=Access(database, wall_clock),
@@ -225,7 +233,6 @@ def _works(
         callbacks.run,
         tender.run,
         auditor.run,
-        operator.run,
     ]
 
 
@@ -308,6 +315,48 @@ async def _begin(database: Database, subjects_: Sequence[Subject]) -> str:
         installation = await facts.installation(transaction, str(ULID.from_datetime(now)))
     log.info("watching", subjects={subject: what.value for subject, what in seeded.items()})
     return installation
+
+
+class Beginning:
+    """
+    Brings the database to this version, and what stands in it to these settings.
+
+    A database that is away is waited for: meanwhile the operator is told.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects_: Sequence[Subject],
+        routes: Sequence[Route],
+        receivers_: Sequence[Receiver],
+    ) -> None:
+        self.problem: str | None = None
+        self._database, self._subjects = database, subjects_
+        self._routes, self._receivers = routes, [receiver.name for receiver in receivers_]
+
+    async def run(self, stop: asyncio.Event) -> str | None:
+        """Return the name of this installation; None where ``stop`` came first."""
+        while not stop.is_set():
+            try:
+                installation = await _begin(self._database, self._subjects)
+                await self._reroute()
+            except Unavailable as error:
+                self.problem = str(error)
+                log.error("cannot begin yet", reason=self.problem)
+            else:
+                self.problem = None
+                return installation
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_EVERY.total_seconds())
+        return None
+
+    async def _reroute(self) -> None:
+        count = await reroute(
+            self._database, routes=self._routes, receivers=self._receivers, now=wall_clock()
+        )
+        if count:
+            log.warning("what waited for receivers that are no more has an end", incidents=count)
 
 
 class Upkeep:

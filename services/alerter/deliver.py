@@ -34,7 +34,7 @@ from uproar.routing import ReceiverName
 POLL: Final = timedelta(seconds=1)
 TIMEOUT: Final = timedelta(seconds=20)  # below the grace in which a process must stop
 LEASE: Final = timedelta(seconds=30)  # a timeout, and time to write down what came of it
-HELD: Final = timedelta(minutes=5)  # between two attempts at a page that was refused
+HELD: Final = timedelta(minutes=5)  # between two attempts at a page or trigger that was refused
 AT_ONCE: Final = 8  # incidents told to one receiver at the same time
 WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 10, 20, 40, 60, 120, 300))
 GIVE_UP: Final = timedelta(days=7)  # after the incident has ended; before, nothing is given up
@@ -226,7 +226,8 @@ class Deliverer:
             next_at = None if wait is None else now + wait
             try:
                 if isinstance(outcome, Retry) and outcome.after:
-                    await self._outbox.rate_limited(delivery.receiver, now + outcome.after)
+                    until = now + outcome.after
+                    await self._outbox.rate_limited(delivery.receiver, until, now=now)
                 return await self._outbox.settle(delivery, outcome, now=now, next_at=next_at)
             except Unavailable as error:
                 self._troubles["outbox"] = str(error)
@@ -241,7 +242,8 @@ class Deliverer:
             case Sent():
                 return None
             case Refused():
-                return HELD if delivery.notice.page and not delivery.ended else None
+                urgent = delivery.notice.page or delivery.kind is NoticeKind.TRIGGER
+                return HELD if urgent and not delivery.ended else None
             case Retry(after=timedelta() as after):
                 return min(after, WAITS[-1])  # the receiver's own limit lasts as long as it asked
             case _:

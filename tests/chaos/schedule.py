@@ -2,9 +2,9 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -19,11 +19,13 @@ from services.alerter.notifier import Outbox
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers import build
 from services.alerter.settings import ReceiverTable
+from services.alerter.store import silences
 from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
 from services.demo.standins import StandIns
-from tests.chaos.plan import HEALED, Life, Plan, draw
+from tests.chaos.plan import HEALED, Deed, Life, Plan, draw
 from tests.chaos.process import Killed, Process, living, without_threads
+from tests.chaos.standing import dormant
 from tests.chaos.verdict import Verdict, judge, unfinished
 from tests.chaos.virtual import VirtualLoop
 from tests.chaos.world import World
@@ -33,6 +35,7 @@ from uproar.routing import Receiver, ReceiverName, Route
 from uproar.topics import BACKLASH
 
 POLL = timedelta(seconds=12)
+RING = 10.0
 PATIENCE = 4 * 3600.0
 """Seconds, virtual, until a schedule that does not come to rest counts as lost."""
 
@@ -97,7 +100,7 @@ class Play:
         self.world = World(stage.standins, self.rng, records, trouble=plan.trouble)
         self.world.standins.slack.readable = plan.readable
         self.alive: dict[int, tuple[Process, Advancer]] = {}
-        self.acting = len(plan.acts)
+        self.acting = len(plan.acts) + len(plan.silences)
         self.deaths: list[str] = []
         self.over = asyncio.Event()
 
@@ -179,6 +182,7 @@ class Play:
         async with asyncio.TaskGroup() as group:
             group.create_task(deliverer.run(self.over))
             group.create_task(self._consume(process, Taker(database, advancer, world.clock)))
+            group.create_task(_ring(advancer))
 
     async def _consume(self, process: Process, taker: Taker) -> None:
         """Read the log as services.alerter.consume does; two replicas may both read a record."""
@@ -203,7 +207,9 @@ class Play:
             self._arrive(),
             *(self._outage(*outage) for outage in plan.outages),
             *(self._jump(*jump) for jump in plan.jumps),
-            *(self._act(*act) for act in plan.acts),
+            *(self._act(deed) for deed in plan.acts),
+            *(self._silence(number, *one) for number, one in enumerate(plan.silences)),
+            *(self._refusal(*one) for one in plan.refusals),
             self._heal(),
         ]
 
@@ -222,39 +228,95 @@ class Play:
         await _until(at)
         self.world.clock.ahead += timedelta(seconds=by)
 
+    async def _refusal(self, at: float, lasts: float, receiver: str) -> None:
+        await _until(at)
+        self.world.network.refusing.add(receiver)
+        await asyncio.sleep(lasts)
+        self.world.network.refusing.discard(receiver)
+
     async def _heal(self) -> None:
         await _until(HEALED)
         self.world.network.trouble = 0.0
         self.world.clock.ahead = timedelta()
 
-    async def _act(self, at: float, subject: str, verb: Verb) -> None:
+    async def _act(self, deed: Deed) -> None:
         """Be a person: try again until it is done."""
+        await self._persist(deed.at, lambda advancer: self._do(advancer, deed))
+
+    async def _silence(self, number: int, at: float, lasts: float, subject: str) -> None:
+        async def begin(advancer: Advancer) -> bool:
+            now = self.world.clock.true()
+            silence = silences.Silence(
+                id=f"s{number}",
+                subject=subject,
+                starts_at=now,
+                ends_at=now + timedelta(seconds=lasts),
+                severity=None,
+                reason="a launch",
+                created_by="anna",
+                created_at=now,
+            )
+            async with advancer._database.writing() as transaction:
+                if await silences.find(transaction, silence.id) is None:
+                    await silences.create(transaction, silence)
+            return True
+
+        await self._persist(at, begin)
+
+    async def _persist(
+        self, at: float, do: Callable[[Advancer], Coroutine[None, None, object]]
+    ) -> None:
         await _until(at)
-        incident = next(e.incident for _, e in self.plan.events if e.subject == subject)
-        while not await self._try(IncidentId(incident), Act(verb=verb, by="anna")):  # noqa: ASYNC110
+        while not await self._try(do):  # noqa: ASYNC110
             await asyncio.sleep(2)
         self.acting -= 1
 
-    async def _try(self, incident: IncidentId, act: Act) -> bool:
+    async def _try(self, do: Callable[[Advancer], Coroutine[None, None, object]]) -> bool:
         if not self.alive:
             return False
         process, advancer = self.rng.choice(list(self.alive.values()))
         with living(process), suppress(Unavailable, Killed):
             try:
-                return await asyncio.create_task(advancer.act(incident, act)) is not None
+                return await asyncio.create_task(do(advancer)) is not None
             except IllegalTransition:
                 return True
         return False
+
+    async def _do(self, advancer: Advancer, deed: Deed) -> object:
+        act, incident = Act(verb=deed.verb, by="anna"), self._incident(deed.subject)
+        match deed.verb:
+            case Verb.SNOOZE:
+                until = self.world.clock.true() + timedelta(seconds=deed.seconds)
+                return await advancer.act(incident, replace(act, until=until))
+            case Verb.MERGE if deed.other:
+                return await advancer.merge(incident, self._incident(deed.other), act)
+            case Verb.UNMERGE:
+                return await advancer.unmerge(incident, act)
+            case Verb.SPLIT:
+                return await advancer.split(incident, act)
+            case _:
+                return await advancer.act(incident, act)
+
+    def _incident(self, subject: str) -> IncidentId:
+        return IncidentId(next(e.incident for _, e in self.plan.events if e.subject == subject))
 
     async def _rest(self) -> bool:
         """Wait until everything that was to be done is done."""
         await _until(HEALED)
         while asyncio.get_running_loop().time() < PATIENCE:
             read = self.world.log.committed == len(self.plan.events)
-            if read and not self.acting and not unfinished(self.stage.path):
+            done = read and not self.acting and not dormant(self.stage.path)
+            if done and not unfinished(self.stage.path):
                 return True
             await asyncio.sleep(5)
         return False
+
+
+async def _ring(advancer: Advancer) -> None:
+    while True:
+        with suppress(Unavailable):
+            await advancer.ring()
+        await asyncio.sleep(RING)
 
 
 def _route(plan: Plan) -> Route:

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.demo.standins.pagerduty import AlertState
 from tests.chaos.plan import Plan
+from tests.chaos.standing import misled
 from tests.chaos.world import World
 
 REPEATED = "This may be a repeat"
@@ -70,14 +71,25 @@ def judge(path: Path, world: World, plan: Plan, *, rested: bool, deaths: list[st
     )
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        rows = connection.execute("SELECT * FROM deliveries").fetchall()
+        rows = connection.execute(
+            "SELECT *, json_extract(payload, '$.state') AS stands FROM deliveries"
+        ).fetchall()
         states = dict(connection.execute("SELECT id, state FROM incidents").fetchall())
         reopened = Counter(
             row[0]
             for row in connection.execute(
-                "SELECT incident FROM transitions WHERE before = 'resolved' AND after = 'open'"
+                "SELECT incident FROM transitions WHERE happened IN ('unsilence', 'unmerge')"
+                " OR (before IN ('resolved', 'snoozed', 'acknowledged') AND after = 'open')"
             )
         )
+        woken = {
+            row[0]
+            for row in connection.execute(
+                "SELECT incident FROM transitions WHERE after IN ('acknowledged', 'snoozed')"
+                " AND (page OR happened = 'unmerge')"
+            )
+        }
+        heard = connection.execute("SELECT count(*) FROM backlash").fetchone()[0]
         paged = connection.execute(
             "SELECT incident, sequence FROM transitions WHERE page"
         ).fetchall()
@@ -85,15 +97,22 @@ def judge(path: Path, world: World, plan: Plan, *, rested: bool, deaths: list[st
         verdict.lost.append("it never came to rest")
     wanted = {(e.incident, e.id) for _, e in plan.events if e.page}
     verdict.pages = len(wanted) * len(plan.receivers)
-    if len(paged) != len(wanted):
-        verdict.lost.append(f"{len(wanted)} pages were decided, {len(paged)} are known")
+    if heard != len({e.id for _, e in plan.events}):
+        verdict.lost.append(f"{heard} of {len(plan.events)} events are known")
     have = {(r["incident"], r["sequence"], r["receiver"]): r for r in rows}
+    told = {(r["incident"], r["sequence"]) for r in rows}
     for incident, sequence in (tuple(row) for row in paged):
+        if plan.silences and (incident, sequence) not in told:
+            continue  # a silence holds it back: how it ends is judged below
         for receiver in plan.receivers:
             row = have.get((incident, sequence, receiver))
+            if row is not None and row["state"] == "dead" and plan.refusals:
+                continue  # the incident had ended
             if row is None or not _arrived(row, world):
                 verdict.lost.append(f"{receiver} has no page {sequence} of {incident}")
-    _pagerduty(verdict, world, states, reopened)
+    if rested:
+        verdict.lost += misled(world, plan, states, rows, woken)
+    _pagerduty(verdict, world, states, reopened, rows)
     _slack(verdict, world)
     return verdict
 
@@ -123,14 +142,21 @@ def _arrived(row: sqlite3.Row, world: World) -> bool:
 
 
 def _pagerduty(
-    verdict: Verdict, world: World, states: dict[str, str], reopened: Counter[str]
+    verdict: Verdict,
+    world: World,
+    states: dict[str, str],
+    reopened: Counter[str],
+    rows: list[sqlite3.Row],
 ) -> None:
     """Look for a second alert of an incident that was not opened a second time."""
     alerts = world.standins.pagerduty.alerts
     for key, count in Counter(alert.key for alert in alerts).items():
         verdict.pagerduty_duplicates += [key] * (count - 1 - reopened[key.split(":")[2]])
+    dead = {r["incident"] for r in rows if (r["receiver"], r["state"]) == ("pagerduty", "dead")}
     for alert in alerts:
         incident = alert.key.split(":")[2]
+        if incident in dead:
+            continue  # its end was refused for good
         if states.get(incident) == "resolved" and alert.state is not AlertState.RESOLVED:
             verdict.wrong_end.append(alert.key)
 

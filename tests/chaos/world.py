@@ -23,7 +23,12 @@ LIMITED, BUSY, BROKEN, SILENT, DROPPED, CUT, UNREACHABLE, SLOW = FAULTS = (
     "unreachable",
     "slow",
 )
-_TAKEN = {SILENT, DROPPED}
+REFUSED = {
+    "slack": (200, {"ok": False, "error": "token_revoked"}),
+    "pagerduty": (400, {"status": "invalid event", "errors": ["Invalid routing key"]}),
+    "webhook": (410, {}),
+}
+"""What each receiver answers while a person has to mend something."""
 
 
 class Clock:
@@ -61,6 +66,7 @@ class Network(httpx.AsyncBaseTransport):
     def __init__(self, standins: StandIns, rng: Random, trouble: float) -> None:
         self._app = httpx.ASGITransport(app=standins.troubles.app)
         self._rng, self.trouble = rng, trouble
+        self.refusing: set[str] = set()
         self.met: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -82,6 +88,11 @@ class Network(httpx.AsyncBaseTransport):
             case "cut":
                 raise httpx.ReadError("cut")
         await process.step("on the way")
+        place = request.url.path.split("/")[1]
+        if place in self.refusing:
+            self.met.append("refused")
+            status, said = REFUSED[place]
+            return httpx.Response(status, json=said)
         response = await self._app.handle_async_request(request)
         await process.step("taken, not answered")
         if fault == SILENT:

@@ -36,7 +36,7 @@ from services.demo.standins.pagerduty import AlertState
 from tests.build import a_backlash, a_subject
 from tests.databases import ENGINES, drop, migrated, new_url
 from tests.outbox import LINK, MemoryOutbox, a_delivery, a_notice
-from uproar.incident import Act, Incident, Verb, advance
+from uproar.incident import Act, Incident, State, Verb, advance
 from uproar.notice import NoticeKind, notice
 from uproar.routing import ReceiverName
 
@@ -361,8 +361,8 @@ async def test_a_receiver_that_asked_for_rest_is_left_alone_and_no_other(store: 
     await written(store)
     await written(store, receiver="pagerduty", sequence=2)
     until = NOON + timedelta(seconds=60)
-    await store.outbox.rate_limited(ReceiverName("slack"), until)
-    await store.outbox.rate_limited(ReceiverName("slack"), NOON + timedelta(seconds=5))
+    for rest in (until, NOON + timedelta(seconds=5)):
+        await store.outbox.rate_limited(ReceiverName("slack"), rest, now=NOON)
     assert await lease(store, until - timedelta(seconds=1)) == []
     assert len(await lease(store, NOON, receiver="pagerduty")) == 1
     assert len(await lease(store, until)) == 1
@@ -396,9 +396,22 @@ async def test_times_of_a_clock_that_was_set_back_since_count_as_come(store: Sto
     await written(store)
     (page,) = await lease(store, NOON)
     await store.outbox.settle(page, Retry("down"), now=NOON, next_at=NOON + timedelta(seconds=5))
-    await store.outbox.rate_limited(ReceiverName("slack"), NOON + timedelta(minutes=1))
+    await store.outbox.rate_limited(ReceiverName("slack"), NOON + timedelta(minutes=1), now=NOON)
     assert await lease(store, NOON) == []
     assert len(await lease(store, NOON - timedelta(days=1))) == 1
+
+
+@DURABLE
+async def test_a_receiver_that_asks_for_rest_once_the_clock_was_set_back_is_left_alone(
+    store: Store,
+):
+    await written(store)
+    slack, earlier = ReceiverName("slack"), NOON - timedelta(hours=2)
+    await store.outbox.rate_limited(slack, NOON + timedelta(minutes=1), now=NOON)
+    until = earlier + timedelta(hours=1)
+    await store.outbox.rate_limited(slack, until, now=earlier)
+    assert await lease(store, until - timedelta(seconds=1)) == []
+    assert len(await lease(store, until)) == 1
 
 
 @DURABLE
@@ -558,8 +571,8 @@ async def test_what_follows_a_bundle_knows_it_and_when_all_of_it_is_over(store: 
     for n in (0, 1):
         await written(store, subject=f"s{n:02}", sequence=2, kind=NoticeKind.RESOLVE)
     ends = [d for d in await lease(store, NOON) if d.kind is NoticeKind.RESOLVE]
-    assert [(d.parent_ref, d.bundle_ref, d.bundle_done) for d in ends] == [
-        (None, "uproar:storm", False)
+    assert [(d.parent_ref, d.bundle_ref, d.bundle_state) for d in ends] == [
+        (None, "uproar:storm", State.OPEN)
     ] * 2
 
 

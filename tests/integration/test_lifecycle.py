@@ -1,10 +1,12 @@
 """What people do to incidents, on both databases: merge, split, snooze, silence, and search."""
 
 import asyncio
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from services.alerter.advance import Advancer
 from services.alerter.store import audit, deliveries, history, incidents, silences
@@ -12,11 +14,13 @@ from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter
 from services.alerter.store.incidents import Arrival
 from services.alerter.store.silences import Silence
+from services.alerter.store.tables import DELIVERIES
 from tests.build import NOON, a_backlash, a_deletion, a_subject, some_evidence
 from uproar.backlash import Backlash, EpisodeId, Event, Level, episode_id
 from uproar.incident import Act, IllegalTransition, Incident, IncidentId, State, Verb
 from uproar.post import PostId
-from uproar.routing import Receiver, ReceiverName, Route
+from uproar.routing import OnCall, Receiver, ReceiverName, Route
+from uproar.schedule import Schedule
 from uproar.subject import Kind, SubjectId
 
 ROUTES = [Route(name="default", receivers=(Receiver(name=ReceiverName("room")),))]
@@ -54,9 +58,13 @@ class Room:
         return found
 
     async def told(self, incident: IncidentId) -> list[str]:
+        return [row["kind"] for row in await self.deliveries(incident)]
+
+    async def deliveries(self, incident: IncidentId) -> list[dict[str, Any]]:
+        query = select(DELIVERIES).where(DELIVERIES.c.incident == incident)
         async with self.database.reading() as transaction:
-            rows = await deliveries.of_incident(transaction, incident)
-        return [row["kind"] for row in rows]
+            rows = await transaction.execute(query.order_by(DELIVERIES.c.sequence))
+        return [dict(row) for row in rows.mappings()]
 
     async def happened(self, incident: IncidentId) -> list[str]:
         async with self.database.reading() as transaction:
@@ -274,6 +282,124 @@ async def test_what_is_over_or_taken_before_the_silence_ends_is_not_told_any_mor
     room.now = NOON + timedelta(hours=3)
     assert await room.advancer.ring() == 0
     assert await room.told(incident.id) == []
+
+
+async def silenced(room: Room) -> None:
+    """Begin a silence now; it lasts two hours."""
+    async with room.database.writing() as transaction:
+        await silences.create(
+            transaction,
+            Silence(
+                id=f"s{room.now.isoformat()}",
+                subject="air-quillon",
+                starts_at=room.now,
+                ends_at=room.now + timedelta(hours=2),
+                severity=None,
+                reason="a launch",
+                created_by="Ada",
+                created_at=room.now,
+            ),
+        )
+
+
+async def ended_silence(room: Room) -> int:
+    """Go behind the end of every silence; returns of how many incidents it is told then."""
+    room.now += timedelta(hours=3)
+    return await room.advancer.ring()
+
+
+@pytest.mark.parametrize("over", [Event.ENDED, Verb.RESOLVE, Verb.ACKNOWLEDGE])
+async def test_who_was_paged_before_a_silence_hears_in_it_who_has_it_and_that_it_is_over(
+    room: Room, over: Event | Verb
+):
+    wave = a_wave()
+    incident = await room.hear(wave)
+    await silenced(room)
+    await room.hear(more(wave))
+    if isinstance(over, Verb):
+        await room.act(incident.id, over)
+    else:
+        await room.hear(more(wave, over, sequence=2))
+
+    said = "acknowledge" if over is Verb.ACKNOWLEDGE else "resolve"
+    assert await room.told(incident.id) == ["trigger", said]
+    assert await ended_silence(room) == 0
+    assert await room.told(incident.id) == ["trigger", said]
+
+
+async def test_who_was_told_nothing_hears_neither_who_has_it_nor_that_it_is_over(room: Room):
+    await silenced(room)
+    incident = await room.hear(a_wave())
+    await room.act(incident.id, Verb.ACKNOWLEDGE)
+    assert await ended_silence(room) == 0
+    await room.act(incident.id, Verb.RESOLVE)
+    assert await room.told(incident.id) == []
+
+
+async def test_what_is_taken_in_a_silence_pages_nobody_on_call_when_it_ends(room: Room):
+    duty = Schedule(name="duty", zone=UTC, otherwise=("room",))
+    on_call = OnCall(schedule=duty, members=(Receiver(name=ReceiverName("room")),))
+    room.advancer._routes = [Route(name="default", receivers=(on_call,))]
+    await silenced(room)
+    incident = await room.hear(a_wave())
+    await room.act(incident.id, Verb.ACKNOWLEDGE)
+    assert await ended_silence(room) == 0
+    assert await room.told(incident.id) == []
+
+
+async def test_a_snooze_that_ends_in_a_silence_is_told_when_the_silence_does(room: Room):
+    incident = await room.hear(a_wave())
+    await room.act(incident.id, Verb.SNOOZE, until=NOON + timedelta(hours=1))
+    room.now = NOON + timedelta(minutes=30)
+    await silenced(room)
+    room.now = NOON + timedelta(hours=1)
+    assert await room.advancer.ring() == 1
+    assert await room.told(incident.id) == ["trigger", "acknowledge"]
+
+    assert await ended_silence(room) == 1
+
+    *_, last = await room.deliveries(incident.id)
+    assert (last["kind"], last["payload"]["before"]) == ("trigger", "snoozed")
+    assert last["deadline"] is not None
+    assert await room.advancer.ring() == 0
+
+
+async def test_what_was_reopened_in_a_silence_is_told_when_it_ends(room: Room):
+    incident = await room.hear(a_wave())
+    await room.act(incident.id, Verb.RESOLVE)
+    await silenced(room)
+    await room.act(incident.id, Verb.REOPEN)
+    assert await room.told(incident.id) == ["trigger", "resolve"]
+
+    assert await ended_silence(room) == 1
+
+    *_, last = await room.deliveries(incident.id)
+    assert (last["kind"], last["payload"]["before"]) == ("trigger", "resolved")
+
+
+async def test_what_opens_at_watch_in_a_silence_is_told_to_a_route_that_asks_for_it(room: Room):
+    (route,) = ROUTES
+    room.advancer._routes = [replace(route, level=Level.WATCH)]
+    await silenced(room)
+    incident = await room.hear(a_wave(level=Level.WATCH))
+    assert await room.told(incident.id) == []
+
+    assert await ended_silence(room) == 1
+
+    (only,) = await room.deliveries(incident.id)
+    assert (only["kind"], only["payload"]["before"]) == ("trigger", None)
+
+
+async def test_updates_that_a_silence_held_back_are_told_as_one_update(room: Room):
+    wave = a_wave()
+    incident = await room.hear(wave)
+    await silenced(room)
+    await room.hear(more(wave, posts=70))
+    await room.hear(more(wave, posts=80, sequence=2))
+
+    assert await ended_silence(room) == 1
+
+    assert await room.told(incident.id) == ["trigger", "update"]
 
 
 async def test_a_silence_lets_through_what_is_worse_than_planned(room: Room):

@@ -53,14 +53,16 @@ def echoed(lead: Incident, event: Backlash, now: datetime) -> tuple[Incident, li
     """
     Let the growth of an incident that was merged into ``lead`` reach it.
 
-    Only numbers cross: evidence and sentences stay with the subject that they are about.
+    Only numbers cross: evidence and sentences stay with the subject that they are about. A page
+    opens what was put away: somebody must be able to take what wakes them.
     """
     if event.event not in _GROWTH:
         return lead, []
-    happening = _happening(lead, event)
+    told = replace(event, page=event.page and not lead.muted)
+    back = told.page and lead.state in _PUT_AWAY
+    happening = Happening.ROSE if back else _happening(lead, event)
     grown = _larger(lead, event, now)
     grown = replace(grown, severity=max(lead.severity, event.severity))
-    told = replace(event, page=event.page and not lead.muted)
     after, lines = _written(grown, told, happening, before=lead.state, now=now)
     said = "an incident that was merged into this one grew"
     return replace(after, heard=lead.heard), [

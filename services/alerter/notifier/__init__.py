@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, NewType, Protocol
 
-from uproar.incident import IncidentId
+from uproar.incident import IncidentId, State
 from uproar.notice import Notice, NoticeKind
 from uproar.routing import ReceiverName
 
@@ -39,11 +39,12 @@ class Delivery:
             stand by.
         standby: 0 for a receiver that is told at once; 1 for the first who is told of a page only
             where one before it gave no receipt by its deadline, and so on.
-        ended: The incident is resolved.
+        ended: The incident is resolved; of a storm: all of them.
         bundle: The notices of other incidents that go out in the same message, in a storm.
         bundle_ref: ``Sent.ref`` of the bundle in which this incident's page went out; None where it
             went out alone.
-        bundle_done: All incidents of that bundle have come as far as this notice says.
+        bundle_state: How far that bundle has come: open where one of its incidents is, resolved where
+            all are, else acknowledged. None where there is no bundle.
         accepted_at: When ingest accepted the batch that led to it; None for a person's act.
         traceparent: W3C trace of the same batch.
     """
@@ -65,7 +66,7 @@ class Delivery:
     ended: bool = False
     bundle: tuple[Notice, ...] = ()
     bundle_ref: str | None = None
-    bundle_done: bool = False
+    bundle_state: State | None = None
     accepted_at: datetime | None = None
     traceparent: str | None = None
 
@@ -269,8 +270,12 @@ class Outbox(Protocol):
         """
         ...
 
-    async def rate_limited(self, receiver: ReceiverName, until: datetime) -> None:
-        """Lease nothing for this receiver before ``until``; never shortens an earlier limit."""
+    async def rate_limited(self, receiver: ReceiverName, until: datetime, *, now: datetime) -> None:
+        """
+        Lease nothing for this receiver before ``until``; never shortens an earlier limit.
+
+        A limit of a clock that has been set back since is none.
+        """
         ...
 
     async def leases(self) -> Collection[Lease]:

@@ -14,6 +14,7 @@ from services.alerter.store.database import Transaction
 from services.alerter.store.deletions import BLANK
 from services.alerter.store.tables import DELIVERIES
 from uproar.incident import IncidentId
+from uproar.incident import State as IncidentState
 from uproar.routing import SUPERSEDES, ReceiverName
 
 
@@ -42,11 +43,9 @@ async def enqueue(transaction: Transaction, new: Sequence[Delivery]) -> None:
 
     What has not gone out and says less than a new one is superseded; a page never is.
     """
-    new = [
-        d
-        for d in new
-        if d.deadline or not d.standby or await alerted(transaction, d.incident, d.receiver)
-    ]
+    if any(d.standby and not d.deadline for d in new):
+        known = {d.incident: await heard(transaction, d.incident) for d in new}
+        new = [d for d in new if d.deadline or not d.standby or d.receiver in known[d.incident]]
     if not new:
         return
     for delivery in new:
@@ -84,14 +83,20 @@ def _due_at(delivery: Delivery) -> datetime:
     return delivery.created_at + delivery.standby * (delivery.deadline - delivery.created_at)
 
 
-async def alerted(transaction: Transaction, incident: IncidentId, receiver: ReceiverName) -> bool:
-    """Tell whether a receiver has been told of an incident, or may yet be."""
-    query = select(DELIVERIES.c.id).where(
-        DELIVERIES.c.incident == incident,
-        DELIVERIES.c.receiver == receiver,
-        DELIVERIES.c.state != State.SUPERSEDED.value,
+async def heard(
+    transaction: Transaction, incident: IncidentId
+) -> dict[ReceiverName, IncidentState]:
+    """Return who has been told of an incident, or may yet be, and how it stood the last time."""
+    query = (
+        select(DELIVERIES.c.receiver, DELIVERIES.c.payload["state"].as_string())
+        .where(
+            DELIVERIES.c.incident == incident,
+            DELIVERIES.c.state != State.SUPERSEDED.value,
+        )
+        .order_by(DELIVERIES.c.sequence)
     )
-    return (await transaction.execute(query.limit(1))).first() is not None
+    rows = await transaction.execute(query)
+    return {ReceiverName(receiver): IncidentState(state) for receiver, state in rows}
 
 
 async def _supersede(transaction: Transaction, by: Delivery) -> None:

@@ -197,10 +197,11 @@ class SqlOutbox:
 
         return bool(await self._receipts.write(write))
 
-    async def rate_limited(self, receiver: ReceiverName, until: datetime) -> None:
+    async def rate_limited(self, receiver: ReceiverName, until: datetime, *, now: datetime) -> None:
         async with self._database.writing() as transaction:
-            known = await _row(transaction, receiver)
-            if known is None or known.next_at is None or known.next_at < until:
+            row = await _row(transaction, receiver)
+            known = row.next_at if row else None
+            if known is None or known < until or known > now + _LONGEST_REST:
                 await _keep(transaction, receiver, next_at=until)
 
     async def leases(self) -> Collection[Lease]:
@@ -285,6 +286,12 @@ _ENDED: Final = select(INCIDENTS.c.id).where(
     INCIDENTS.c.id.in_(bindparam("incidents", expanding=True)),
     INCIDENTS.c.state == IncidentState.RESOLVED.value,
 )
+_MEMBERS: Final = (
+    select(INCIDENTS.c.state)
+    .join(DELIVERIES, DELIVERIES.c.incident == INCIDENTS.c.id)
+    .where(DELIVERIES.c.bundle == bindparam("bundle"))
+    .distinct()
+)
 
 
 async def _leased(transaction: Transaction, rows: Sequence[Row[Any]]) -> list[Delivery]:
@@ -307,6 +314,8 @@ async def _delivery(
     transaction: Transaction, row: Row[Any], refs: Sequence[Row[Any]], *, ended: bool
 ) -> Delivery:
     bundle = next((ref for ref in refs if ref.bundle), None)
+    if row.bundle:  # a storm is over once all of it is: its lead must not take the others along
+        ended = await _slowest(transaction, row.bundle) is IncidentState.RESOLVED
     return Delivery(
         id=DeliveryId(row.id),
         incident=IncidentId(row.incident),
@@ -325,7 +334,7 @@ async def _delivery(
         ended=ended,
         bundle=await _bound(transaction, row) if row.bundle else (),
         bundle_ref=bundle.provider_ref if bundle else None,
-        bundle_done=bundle is not None and await _done(transaction, row.kind, bundle.bundle),
+        bundle_state=await _slowest(transaction, bundle.bundle) if bundle else None,
         accepted_at=row.accepted_at,
         traceparent=row.traceparent,
     )
@@ -340,17 +349,14 @@ async def _bound(transaction: Transaction, lead: Row[Any]) -> tuple[Notice, ...]
     return tuple(msgspec.convert(row, Notice) for row in await transaction.scalars(others))
 
 
-async def _done(transaction: Transaction, kind: str, bundle: str) -> bool:
-    """Tell whether all incidents of a bundle are resolved, or for another notice, not open."""
-    behind = INCIDENTS.c.state == IncidentState.OPEN.value
-    if kind == NoticeKind.RESOLVE.value:
-        behind = INCIDENTS.c.state != IncidentState.RESOLVED.value
-    query = (
-        select(DELIVERIES.c.id)
-        .join(INCIDENTS, INCIDENTS.c.id == DELIVERIES.c.incident)
-        .where(DELIVERIES.c.bundle == bundle, behind)
+async def _slowest(transaction: Transaction, bundle: str) -> IncidentState:
+    """Return how far the incidents of a bundle have come: open where one is, resolved where all are."""
+    stand = {IncidentState(s) for s in await transaction.scalars(_MEMBERS, {"bundle": bundle})}
+    if IncidentState.OPEN in stand:
+        return IncidentState.OPEN
+    return (
+        IncidentState.RESOLVED if stand == {IncidentState.RESOLVED} else IncidentState.ACKNOWLEDGED
     )
-    return (await transaction.execute(query.limit(1))).first() is None
 
 
 # ------------------------------------------------------------------------------ what is settled
@@ -375,20 +381,29 @@ def _settled(outcome: Outcome, now: datetime, next_at: datetime | None) -> dict[
     return again | {"last_error": outcome.reason[:_MAX_REASON]}
 
 
+_STANDBY: Final = DELIVERIES.alias("standby")
+
+
 async def _call(transaction: Transaction, refused: Delivery, now: datetime) -> None:
     """Tell the next who stands by at once: waiting for the deadline brings no receipt."""
-    if refused.deadline is None:
-        return
-    await transaction.execute(
-        update(DELIVERIES)
-        .where(
-            DELIVERIES.c.incident == refused.incident,
-            DELIVERIES.c.sequence == refused.sequence,
-            DELIVERIES.c.standby == refused.standby + 1,
-            DELIVERIES.c.attempt == 0,
-            DELIVERIES.c.next_at > now,
+    before = DELIVERIES.c
+    called = (
+        select(_STANDBY.c.id)
+        .join(
+            DELIVERIES,
+            (before.incident == _STANDBY.c.incident) & (before.sequence == _STANDBY.c.sequence),
         )
-        .values(next_at=now)
+        .where(
+            _carried([refused.id]),
+            PAGE,
+            _STANDBY.c.standby == before.standby + 1,
+            _STANDBY.c.attempt == 0,
+            _STANDBY.c.next_at > now,
+        )
+    )
+    ids = (await transaction.scalars(called)).all()
+    await transaction.execute(
+        update(DELIVERIES).where(DELIVERIES.c.id.in_(ids)).values(next_at=now)
     )
 
 

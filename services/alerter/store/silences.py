@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, or_, select, update
@@ -30,6 +31,14 @@ class Silence:
     reason: str
     created_by: str
     created_at: datetime
+
+
+class Held(StrEnum):
+    """What a silence holds back of an incident: the most urgent of it."""
+
+    NOTICE = "notice"  # updates of what people know already
+    TRIGGER = "trigger"  # somebody must take it: it came back, or nobody has heard of it
+    PAGE = "page"
 
 
 async def create(transaction: Transaction, silence: Silence) -> None:
@@ -85,17 +94,18 @@ async def covers(transaction: Transaction, subject: str, *, severity: int, now: 
     return await transaction.scalar(query) is not None
 
 
-async def hushed(transaction: Transaction, incident: IncidentId) -> str | None:
-    """Return what is held back of an incident: ``page``, ``notice``, or nothing."""
+async def hushed(transaction: Transaction, incident: IncidentId) -> Held | None:
+    """Return what is held back of an incident."""
     query = select(INCIDENTS.c.hushed).where(INCIDENTS.c.id == incident)
     found: str | None = await transaction.scalar(query)
-    return found
+    return Held(found) if found else None
 
 
-async def hush(transaction: Transaction, incident: IncidentId, what: str | None) -> None:
+async def hush(transaction: Transaction, incident: IncidentId, what: Held | None) -> None:
     """Note what is held back; None: nothing any more."""
+    held = what.value if what else None
     await transaction.execute(
-        update(INCIDENTS).where(INCIDENTS.c.id == incident).values(hushed=what)
+        update(INCIDENTS).where(INCIDENTS.c.id == incident).values(hushed=held)
     )
 
 

@@ -19,23 +19,24 @@ _SAME: Final = (
 )
 _HAS_IT: Final = _OTHER.c.state == State.DELIVERED.value
 _ANSWERED: Final = or_(
-    ~_SAME.where(_OTHER.c.standby == 0, ~_HAS_IT).exists(),
+    ~_SAME.where(_OTHER.c.standby == 0, ~_HAS_IT, _OTHER.c.state != State.SUPERSEDED).exists(),
     _SAME.where(_OTHER.c.standby > 0, _OTHER.c.standby < DELIVERIES.c.standby, _HAS_IT).exists(),
 )
-"""All who come first have the page, or one who stands by before this one."""
+"""All who come first have the page, but who is no more, or one who stands by before this one."""
 
 _CALLED: Final = (
     select(_PAGED.c.id)
     .where(
         _PAGED.c.incident == DELIVERIES.c.incident,
         _PAGED.c.receiver == DELIVERIES.c.receiver,
+        _PAGED.c.sequence < DELIVERIES.c.sequence,
         _PAGED.c.deadline.is_not(None),
         _PAGED.c.state != State.SUPERSEDED.value,
     )
     .correlate(DELIVERIES)
     .exists()
 )
-"""This receiver was paged, or may yet be."""
+"""This receiver was paged before, or may yet be."""
 
 NEEDED: Final = or_(PAGE & ~_ANSWERED, ~PAGE & _CALLED)
 """What those who stand by must hear: an unanswered page, and what follows one."""

@@ -72,7 +72,7 @@ INCIDENTS = Table(
     Column("verdict_at", UtcDateTime),
     Column("merged_into", SafeText),
     Column("merged_from", SafeText),
-    Column("hushed", SafeText),  # what a silence holds back: `notice`, `page`
+    Column("hushed", SafeText),  # what a silence holds back: `notice`, `trigger`, `page`
     # Each list is read in its order from an index that also decides its other filters.
     Index("ix_incidents_listed", "opened_at", "id", "severity", **NO_CANARY),
     Index("ix_incidents_by_state", "state", "opened_at", "id", "severity", **NO_CANARY),

@@ -416,6 +416,16 @@ def test_a_merged_incident_speaks_through_the_other_one_and_pages_there():
     assert crisis.why.summary not in str(told.summary)
 
 
+@pytest.mark.parametrize("away", [resolve(), snooze()], ids=["resolved", "snoozed"])
+def test_a_page_of_a_merged_incident_opens_the_other_one_however_bad_that_was(away: Act):
+    crisis = a_backlash(Event.GREW, sequence=1, level=Level.CRISIS, page=True, severity=90)
+    lead = replace(an_incident(crisis, away), id=LEAD)
+
+    after, (told,) = echoed(lead, crisis, NOON)
+
+    assert (after.state, told.happened, told.page) == (State.OPEN, Happening.ROSE, True)
+
+
 def test_only_growth_of_a_merged_incident_reaches_the_other_one():
     lead = replace(an_incident(), id=LEAD)
 

@@ -26,6 +26,7 @@ KEY_LENGTH: Final = 32
 _SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
 _QUIET: Final = {State.SNOOZED, State.ACKNOWLEDGED}
 _ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
+_STORM_ACTION: Final = {State.ACKNOWLEDGED: "acknowledge", State.RESOLVED: "resolve"}
 
 log = structlog.get_logger(room="alerter/pagerduty")
 
@@ -66,7 +67,7 @@ class PagerDuty:
 
     All events of one episode carry the same ``dedup_key``, so repeating one does no harm: after a
     lost answer it is simply sent again. In a storm many incidents share one alert, which is
-    acknowledged and resolved with the last of them.
+    acknowledged once none of them is open, and resolved once all are.
     """
 
     type: Final = "pagerduty"
@@ -91,8 +92,10 @@ class PagerDuty:
             outcome = await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
             if not isinstance(outcome, Sent):
                 return Retry(outcome.reason) if isinstance(outcome, Unknown) else outcome
-        if delivery.bundle_ref and delivery.bundle_done and delivery.kind in _ACTION:
-            outcome = await self._enqueue(render(delivery, key=delivery.bundle_ref), key)
+        if delivery.bundle_ref and delivery.bundle_state in _STORM_ACTION:
+            action = _STORM_ACTION[delivery.bundle_state]
+            event = {"event_action": action, "dedup_key": delivery.bundle_ref}
+            outcome = await self._enqueue(event, key)
             if not isinstance(outcome, Sent):
                 return outcome
         outcome = await self._enqueue(render(delivery, key=key), key)

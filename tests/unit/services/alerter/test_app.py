@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from services.alerter import app as wiring
-from services.alerter import metrics
+from services.alerter import metrics, operator
 from services.alerter.advance import Advancer
 from services.alerter.app import Upkeep, application, main
 from services.alerter.store import migrate, readings, subjects
@@ -15,7 +15,7 @@ from services.process import Health
 from tests.build import NOON, a_backlash, a_reading, a_subject
 from tests.databases import sqlite_url
 from uproar.backlash import Level
-from uproar.errors import Misconfigured
+from uproar.errors import Misconfigured, Unavailable
 from uproar.incident import Act, Verb
 
 
@@ -147,6 +147,44 @@ async def test_the_beginning_migrates_seeds_and_names_the_installation_for_good(
 
     assert first == second
     assert len(first) == 26
+
+
+async def test_an_alerter_that_finds_no_database_tells_its_operator_and_begins_when_it_is_back(
+    tmp_path, monkeypatch
+):
+    told, stop, begin, away = [], asyncio.Event(), wiring._begin, True
+
+    async def tell(operator, what, part, trouble):
+        nonlocal away
+        told.append((what, part, trouble.reason))
+        away = False
+        return True
+
+    async def may_begin(*given):
+        if away:
+            raise Unavailable("the database does not answer")
+        return await begin(*given)
+
+    def works(*_, health, **__):
+        async def work(stop: asyncio.Event) -> None:
+            assert health.problems() == {}
+            stop.set()
+
+        return [work]
+
+    monkeypatch.setattr(wiring, "_begin", may_begin)
+    monkeypatch.setattr(wiring, "_works", works)
+    monkeypatch.setattr(wiring, "logs", lambda *_: None)
+    monkeypatch.setattr(wiring, "LOOK_EVERY", timedelta(milliseconds=1))
+    monkeypatch.setattr(operator, "LOOK_EVERY", timedelta(milliseconds=1))
+    monkeypatch.setattr(operator, "GRACE", timedelta())
+    monkeypatch.setattr(operator.Operator, "_tell", tell)
+    monkeypatch.setenv("UPROAR_ALERTER_OPERATOR_WEBHOOK", "https://desk.example/hook")
+    monkeypatch.setenv("UPROAR_DATA_DIR", str(tmp_path))
+
+    await main(stop)
+
+    assert told[0] == ("alarm", "database", "the database does not answer")
 
 
 async def test_the_watch_list_file_is_seeded_at_the_start(tmp_path):

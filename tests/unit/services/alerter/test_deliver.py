@@ -203,7 +203,7 @@ async def test_retry_after_holds_everything_for_that_receiver_and_nothing_for_an
 
 async def test_what_is_refused_and_no_page_is_dead_and_said_aloud(logged):
     house = House(ScriptedNotifier("slack", Refused("Slack: token_revoked")))
-    house.outbox.put(a_delivery(notice=a_notice(page=False)))
+    house.outbox.put(a_delivery(kind=NoticeKind.UPDATE, notice=a_notice(page=False)))
     async with house.working():
         await house.until("dead")
     assert house.deliverer.problem() == "slack: Slack: token_revoked"
@@ -212,10 +212,13 @@ async def test_what_is_refused_and_no_page_is_dead_and_said_aloud(logged):
     ]
 
 
-async def test_a_page_that_was_refused_is_tried_again_until_a_person_has_mended_it(logged):
+@pytest.mark.parametrize("page", [True, False], ids=["page", "wake"])
+async def test_a_trigger_that_was_refused_is_tried_again_until_a_person_has_mended_it(
+    page: bool, logged: list
+):
     refused = Refused("Slack: token_revoked")
     house = House(slack := ScriptedNotifier("slack", refused, refused))
-    house.outbox.put(a_delivery())
+    house.outbox.put(a_delivery(notice=a_notice(page=page)))
     async with house.working():
         for attempt in (1, 2):
             await eventually(lambda n=attempt: len(slack.seen) == n)

@@ -2,11 +2,14 @@
 
 import json
 
+import httpx
 import pytest
 
+from services.alerter.notifier import Sent
+from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers.email import Email
 from services.alerter.notifiers.email.letter import write
-from services.alerter.notifiers.pagerduty import PagerDuty
+from services.alerter.notifiers.pagerduty import PagerDuty, PagerDutyOptions
 from services.alerter.notifiers.pagerduty import render as event
 from services.alerter.notifiers.slack import Slack
 from services.alerter.notifiers.slack.blocks import bundle
@@ -14,8 +17,9 @@ from services.demo.standins.pagerduty import ROUTING_KEY, wrong
 from services.demo.standins.slack_limits import content
 from tests.build import NOON
 from tests.outbox import a_delivery, a_notice
-from uproar.incident import IncidentId
-from uproar.notice import Language
+from uproar.incident import IncidentId, State
+from uproar.notice import Language, NoticeKind
+from uproar.routing import ReceiverName
 
 LINK = "https://uproar.example.com/incidents/"
 
@@ -69,3 +73,30 @@ def test_a_letter_names_every_incident_and_escapes_what_it_quotes():
         assert all(one.link in said for one in many)
     assert "<b>Brand" not in said
     assert len(letter.as_bytes()) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("stands", "sent"),
+    [(State.OPEN, []), (State.ACKNOWLEDGED, ["acknowledge"]), (State.RESOLVED, ["resolve"])],
+)
+async def test_pagerduty_brings_the_alert_of_a_storm_where_the_slowest_incident_stands(
+    stands: State, sent: list[str]
+):
+    events = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        events.append(json.loads(request.content))
+        return httpx.Response(202, stream=httpx.ByteStream(b"{}"))
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(take)) as client:
+        duty = PagerDuty(
+            ReceiverName("duty"),
+            PagerDutyOptions(routing_key=ROUTING_KEY),
+            Surroundings(client=client, installation="i1", clock=lambda: NOON),
+        )
+        end = a_delivery(kind=NoticeKind.RESOLVE, bundle_ref="storm", bundle_state=stands)
+        assert isinstance(await duty.notify(end), Sent)
+
+    storm = [event["event_action"] for event in events if event["dedup_key"] == "storm"]
+    assert storm == sent
+    assert events[-1]["event_action"] == "resolve"

@@ -181,8 +181,8 @@ async def test_a_receiver_that_wants_to_be_left_alone_is(advancer: Advancer, out
     await opened(advancer)
     until = a_moment(seconds=30)
 
-    await outbox.rate_limited(ROOM, until)
-    await outbox.rate_limited(ROOM, a_moment(seconds=10))  # never shortens it
+    await outbox.rate_limited(ROOM, until, now=NOON)
+    await outbox.rate_limited(ROOM, a_moment(seconds=10), now=NOON)  # never shortens it
 
     assert await leased(outbox, now=a_moment(seconds=29)) == []
     assert len(await leased(outbox, DUTY)) == 1
@@ -271,6 +271,37 @@ async def test_what_waits_for_a_failover_is_counted_until_nobody_needs_it(
     await outbox.settle(called, Retry("busy"), now=NOON, next_at=a_moment(minutes=1))
     await advancer.act(incident, Act(verb=Verb.ACKNOWLEDGE, by="anna"))
     assert await waiting() == (4, {ROOM, DUTY})  # the page, and that somebody has it, to each
+
+
+async def test_a_snooze_that_is_over_is_not_given_up_where_it_is_refused(
+    advancer: Advancer, outbox: SqlOutbox, database: Database, clock
+):
+    room, duty = advancer._routes[0].receivers
+    advancer._routes = [Route(name="default", receivers=(room,), failover=(duty,))]
+    incident = await opened(advancer)
+    (page,) = await leased(outbox)
+    await outbox.settle(page, Sent(), now=NOON, next_at=None)
+    until = a_moment(minutes=60)
+    await advancer.act(incident, Act(verb=Verb.SNOOZE, by="Ada", until=until))
+    (snoozed,) = await leased(outbox)
+    await outbox.settle(snoozed, Sent(), now=NOON, next_at=None)
+    clock.now = until
+    assert await advancer.ring() == 1
+    assert [await outbox.stand_down() for _ in range(3)] == [
+        1,
+        1,
+        0,
+    ]  # the page, and that it sleeps
+
+    (wake,) = await leased(outbox, now=until)
+    await outbox.settle(wake, Refused("gone"), now=until, next_at=a_moment(minutes=65))
+
+    assert (wake.kind, wake.notice.page) == (NoticeKind.TRIGGER, False)
+    (called,) = await leased(outbox, DUTY, now=until)
+    assert called.kind is NoticeKind.TRIGGER
+    async with database.reading() as transaction:
+        found = await backlog.audit(transaction, late=a_moment(minutes=62), receivers=[ROOM, DUTY])
+    assert found.unheard == 1
 
 
 async def test_a_deleted_post_leaves_a_page_that_is_still_to_be_sent(
