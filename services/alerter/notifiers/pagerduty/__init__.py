@@ -10,13 +10,13 @@ import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent, Unknown
-from services.alerter.notifier.callback import STORM, Nothing, Signed, Told
+from services.alerter.notifier.callback import Nothing, Signed, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.pagerduty import news
+from services.alerter.notifiers.pagerduty.keys import dedup_key, replaced
 from uproar.backlash import Level
 from uproar.errors import Malformed
-from uproar.incident import State
 from uproar.notice import Notice, NoticeKind
 from uproar.notice.storm import storm
 from uproar.routing import ReceiverName
@@ -24,7 +24,6 @@ from uproar.routing import ReceiverName
 MAX_SUMMARY: Final = 1024
 KEY_LENGTH: Final = 32
 _SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
-_QUIET: Final = {State.SNOOZED, State.ACKNOWLEDGED}
 _ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
 
 log = structlog.get_logger(room="alerter/pagerduty")
@@ -64,8 +63,8 @@ class PagerDuty:
     """
     Sends one PagerDuty event for each page, acknowledgement and end of an incident.
 
-    All events of one episode carry the same ``dedup_key``, so repeating one does no harm: after a
-    lost answer it is simply sent again. In a storm many incidents share one alert, which is
+    Every attempt carries the same ``dedup_key``, so repeating an event does no harm: after a lost
+    answer it is simply sent again. In a storm many incidents share one alert, which is
     acknowledged and resolved with the last of them.
     """
 
@@ -86,9 +85,8 @@ class PagerDuty:
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
         key = dedup_key(delivery, self._surroundings.installation)
-        if delivery.kind is NoticeKind.TRIGGER and delivery.notice.before in _QUIET:
-            # An alert that somebody has acknowledged would take the trigger and wake nobody.
-            outcome = await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+        if former := replaced(delivery, self._surroundings.installation):
+            outcome = await self._enqueue({"event_action": "resolve", "dedup_key": former}, former)
             if not isinstance(outcome, Sent):
                 return Retry(outcome.reason) if isinstance(outcome, Unknown) else outcome
         if delivery.bundle_ref and delivery.bundle_done and delivery.kind in _ACTION:
@@ -162,13 +160,6 @@ class PagerDuty:
             return answer
         now = self._surroundings.clock()
         return failure(answer, now=now) or _outcome(answer, key, secret)
-
-
-def dedup_key(delivery: Delivery, installation: str) -> str:
-    """Name the PagerDuty alert of one episode, or of a storm."""
-    if delivery.bundle:
-        return f"uproar:{installation}:{STORM}{delivery.id}:1"
-    return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
 
 
 def render(delivery: Delivery, *, key: str) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from services.alerter.advance import Advancer
 from services.alerter.callbacks import Callbacks
 from services.alerter.notifier import Pace, Sent
 from services.alerter.notifier.callback import STORM, Told
-from services.alerter.notifiers.pagerduty import dedup_key
-from services.alerter.notifiers.pagerduty.news import incident_of
+from services.alerter.notifiers.pagerduty.keys import dedup_key, incident_of
 from services.alerter.store import history
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival

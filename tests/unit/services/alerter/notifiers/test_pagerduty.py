@@ -5,16 +5,19 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.alerter.notifier import Refused, Retry, Sent
+from services.alerter.notifier import Outcome, Refused, Retry, Sent, Unknown
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifier.options import read_options
-from services.alerter.notifiers.pagerduty import PagerDuty, PagerDutyOptions, dedup_key, render
+from services.alerter.notifiers.pagerduty import PagerDuty, PagerDutyOptions, render
+from services.alerter.notifiers.pagerduty.keys import dedup_key
 from services.alerter.settings import ReceiverTable
-from services.demo.standins.pagerduty import ROUTING_KEY, wrong
+from services.demo.standins.ledger import Ledger
+from services.demo.standins.pagerduty import ROUTING_KEY, AlertState, PagerDutyStandIn, wrong
 from tests.build import NOON
 from tests.outbox import LINK, a_delivery, a_notice
 from uproar.backlash import Level
 from uproar.errors import Misconfigured
+from uproar.incident import State
 from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
@@ -106,6 +109,105 @@ async def test_every_event_of_an_episode_has_the_same_key():
         assert await api.notifier().notify(a_delivery(kind=kind)) == Sent("uproar:i1:e_1:1")
     assert {event["dedup_key"] for event in api.events} == {"uproar:i1:e_1:1"}
     assert {event["routing_key"] for event in api.events} == {KEY}
+
+
+# ------------------------------------------------------------------ who must be woken again
+
+
+class Duty:
+    """PagerDuty's stand-in; each delivery knows what the one before it gave as its reference."""
+
+    def __init__(self) -> None:
+        self.pagerduty = PagerDutyStandIn(Ledger(clock=lambda: NOON))
+        self.losing: list[str] = []
+        self.ref: str | None = None
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self._take))
+        surroundings = Surroundings(client=client, installation="i1", clock=lambda: NOON)
+        self.notifier = PagerDuty(ReceiverName("duty"), options(), surroundings)
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        event = json.loads(request.content)
+        self.pagerduty.take(event)
+        if event["event_action"] in self.losing:
+            self.losing.remove(event["event_action"])
+            raise httpx.ReadError("lost")
+        return httpx.Response(202, stream=httpx.ByteStream(b"{}"))
+
+    async def told(self, kind: NoticeKind, sequence: int, *, episode: int = 1, **said) -> Outcome:
+        delivery = a_delivery(
+            kind=kind,
+            sequence=sequence,
+            episode=episode,
+            parent_ref=self.ref,
+            notice=a_notice(**said),
+        )
+        outcome = await self.notifier.notify(delivery)
+        self.ref = outcome.ref if isinstance(outcome, Sent) else self.ref
+        return outcome
+
+    @property
+    def alerts(self) -> list[tuple[str, str]]:
+        return [
+            (a.key.removeprefix("uproar:i1:e_1:"), a.state.value) for a in self.pagerduty.alerts
+        ]
+
+
+TRIGGER, UPDATE = NoticeKind.TRIGGER, NoticeKind.UPDATE
+ACKNOWLEDGE, RESOLVE = NoticeKind.ACKNOWLEDGE, NoticeKind.RESOLVE
+
+
+async def test_a_second_page_whose_answer_is_lost_opens_one_alert_and_closes_none_that_is_taken():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    await duty.told(ACKNOWLEDGE, 2)
+    duty.losing = ["trigger"]
+    assert isinstance(await duty.told(TRIGGER, 3, before=State.SNOOZED), Unknown)
+    duty.pagerduty.move(duty.pagerduty.alerts[-1], AlertState.ACKNOWLEDGED, by="Ben")
+    assert isinstance(await duty.told(TRIGGER, 3, before=State.SNOOZED), Sent)
+    assert duty.alerts == [("1", "resolved"), ("1.3", "acknowledged")]
+
+
+async def test_what_follows_a_second_page_is_about_its_alert():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    await duty.told(ACKNOWLEDGE, 2)
+    await duty.told(TRIGGER, 3, before=State.ACKNOWLEDGED)
+    await duty.told(ACKNOWLEDGE, 4)
+    assert duty.alerts == [("1", "resolved"), ("1.3", "acknowledged")]
+    await duty.told(TRIGGER, 5, before=State.SNOOZED)
+    assert duty.alerts[1:] == [("1.3", "resolved"), ("1.5", "triggered")]
+    await duty.told(UPDATE, 6, before=State.OPEN, page=True)
+    await duty.told(RESOLVE, 7)
+    assert duty.alerts[2:] == [("1.5", "resolved")]
+
+
+async def test_a_crisis_wakes_who_has_acknowledged_once_more():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    await duty.told(ACKNOWLEDGE, 2)
+    await duty.told(UPDATE, 3, before=State.ACKNOWLEDGED, page=True, level=Level.CRISIS)
+    assert duty.alerts == [("1", "resolved"), ("1.3", "triggered")]
+    await duty.told(RESOLVE, 4)
+    assert duty.alerts == [("1", "resolved"), ("1.3", "resolved")]
+
+
+async def test_a_new_wave_has_an_alert_of_its_own_and_leaves_none_behind():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    await duty.told(ACKNOWLEDGE, 2)
+    await duty.told(TRIGGER, 3, episode=2, before=State.ACKNOWLEDGED)
+    assert duty.alerts == [("1", "resolved"), ("2.3", "triggered")]
+    await duty.told(RESOLVE, 4, episode=2)
+    await duty.told(TRIGGER, 5, episode=3, before=State.RESOLVED)
+    assert duty.alerts[1:] == [("2.3", "resolved"), ("3", "triggered")]
+
+
+async def test_while_the_former_alert_cannot_be_closed_no_second_one_is_opened():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    duty.losing = ["resolve"]
+    assert isinstance(await duty.told(TRIGGER, 3, before=State.SNOOZED), Retry)
+    assert len(duty.alerts) == 1
 
 
 async def test_a_canary_leaves_no_open_alert_behind():
