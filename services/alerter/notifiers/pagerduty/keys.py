@@ -35,6 +35,13 @@ def replaced(delivery: Delivery, installation: str) -> str | None:
     return _first(delivery, installation)
 
 
+def alerts(standing: Delivery, installation: str) -> list[str]:
+    """Name the alerts in which an incident stands: its own, that of its storm, or both."""
+    storm = [standing.bundle_ref] if standing.bundle_ref else []
+    own = [_own(standing, installation)] if standing.parent_ref or not storm else []
+    return [*own, *storm]
+
+
 def incident_of(key: str | None, installation: str) -> tuple[IncidentId, int] | None:
     """Return the incident and the episode that a dedup_key of this installation names."""
     product, _, rest = (key or "").partition(":")

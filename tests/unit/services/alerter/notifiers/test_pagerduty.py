@@ -1,3 +1,4 @@
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -5,7 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from services.alerter.notifier import Outcome, Refused, Retry, Sent, Unknown
+from services.alerter.notifier import Delivery, Outcome, Refused, Retry, Sent, Unknown
+from services.alerter.notifier.callback import Told
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifier.options import read_options
 from services.alerter.notifiers.pagerduty import PagerDuty, PagerDutyOptions, render
@@ -17,7 +19,7 @@ from tests.build import NOON
 from tests.outbox import LINK, a_delivery, a_notice
 from uproar.backlash import Level
 from uproar.errors import Misconfigured
-from uproar.incident import State
+from uproar.incident import IncidentId, State, Verb
 from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
@@ -253,6 +255,81 @@ async def test_a_check_pages_nobody():
     api = Api()
     assert await api.notifier().check() == Sent("uproar:i1:check")
     assert [event["event_action"] for event in api.events] == ["resolve"]
+
+
+# ------------------------------------------------------------------ asked how incidents stand
+
+
+class Rest:
+    """PagerDuty's REST API: each key that is asked for is an incident that Ben acknowledged."""
+
+    def __init__(self, *, silent: int = 1000, status: int = 200) -> None:
+        self.silent, self.status = silent, status
+        self.asked: list[str] = []
+        self.taken: list[Told] = []
+        self.first = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Token token=rest"
+        key = request.url.params["incident_key"]
+        self.asked.append(key)
+        if len(self.asked) > self.silent:
+            await asyncio.Event().wait()
+        by = {"type": "user_reference", "summary": "Ben"}
+        found = {"id": key, "status": "acknowledged", "incident_key": key}
+        # All that is known of an incident is long.
+        found |= {"last_status_change_by": by, "description": "x" * 100_000}
+        said = json.dumps({"incidents": [found]}).encode()
+        return httpx.Response(self.status, stream=httpx.ByteStream(said))
+
+    async def take(self, told: Told) -> None:
+        self.taken.append(told)
+        self.first.set()
+
+    async def tended(self, standing: list[Delivery]) -> None:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        surroundings = Surroundings(client=client, installation="i1", clock=lambda: NOON)
+        given = options(api_token="rest")
+        await PagerDuty(ReceiverName("duty"), given, surroundings).tend(standing, self.take)
+
+
+STORM = "uproar:i1:storm:01J0S:1"
+
+
+def standing(incident: str, **given) -> Delivery:
+    return a_delivery(incident=IncidentId(incident), **given)
+
+
+async def test_each_alert_is_asked_for_once_that_of_a_storm_too():
+    rest = Rest()
+    await rest.tended(
+        [
+            standing("e_1", parent_ref="uproar:i1:e_1:1.5"),
+            standing("e_2", bundle_ref=STORM),
+            standing("e_3", bundle_ref=STORM),
+            standing("e_4", bundle_ref=STORM, parent_ref="uproar:i1:e_4:1"),
+            standing("e_5"),
+        ]
+    )
+    assert rest.asked == ["uproar:i1:e_1:1.5", STORM, "uproar:i1:e_4:1", "uproar:i1:e_5:1"]
+    assert [told.incident for told in rest.taken] == ["e_1", "storm:01J0S", "e_4", "e_5"]
+    assert {told.act.verb for told in rest.taken} == {Verb.ACKNOWLEDGE}
+
+
+async def test_what_is_known_is_taken_although_the_rest_is_never_answered():
+    rest = Rest(silent=8)
+    work = asyncio.create_task(rest.tended([standing(f"e_{n}") for n in range(20)]))
+    async with asyncio.timeout(60):
+        await rest.first.wait()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    assert rest.taken[0].incident == "e_0"
+
+
+async def test_who_asks_too_often_asks_the_rest_in_a_minute():
+    rest = Rest(status=429)
+    await rest.tended([standing(f"e_{n}") for n in range(20)])
+    assert (len(rest.asked), rest.taken) == (8, [])
 
 
 @pytest.mark.parametrize(
