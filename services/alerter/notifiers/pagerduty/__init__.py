@@ -20,6 +20,7 @@ from services.alerter.notifiers.pagerduty.keys import alerts, dedup_key, replace
 from uproar.backlash import Level
 from uproar.errors import Malformed
 from uproar.notice import Notice, NoticeKind
+from uproar.notice.defang import defanged
 from uproar.notice.storm import storm
 from uproar.routing import ReceiverName
 
@@ -246,7 +247,7 @@ def _details(notice: Notice) -> dict[str, Any]:
         "link": notice.link,
     }
     posts = [
-        {"text": quote.text, "at": quote.created_at.astimezone(UTC).isoformat()}
+        {"text": defanged(quote.text), "at": quote.created_at.astimezone(UTC).isoformat()}
         | ({"url": quote.url} if quote.url else {})
         for quote in notice.quotes
     ]
