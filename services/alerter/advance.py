@@ -380,7 +380,7 @@ class Advancer:
         return Delivery(
             id=DeliveryId(str(ULID.from_datetime(line.at))),
             incident=step.after.id,
-            episode=step.after.episode,
+            episode=_episode(step, line),
             sequence=line.sequence,
             receiver=receiver.name,
             kind=kind,
@@ -390,6 +390,13 @@ class Advancer:
             accepted_at=arrival.accepted_at,
             traceparent=arrival.traceparent,
         )
+
+
+def _episode(step: _Step, line: Transition) -> int:
+    """Return the wave of which people are told: of a split, the one that has left."""
+    if step.before is not None and line.happened is Happening.SPLIT:
+        return step.before.episode
+    return step.after.episode
 
 
 async def _leads(transaction: Transaction, incident: Incident) -> list[Incident]:

@@ -10,7 +10,7 @@ import structlog
 
 from services.alerter.callbacks import Callbacks
 from services.alerter.notifier import Notifier
-from services.alerter.notifier.callback import Listener, Tending
+from services.alerter.notifier.callback import Listener, Tending, Told
 from services.alerter.store import surfaces
 from services.alerter.store.database import Database
 from uproar.errors import Unavailable
@@ -78,6 +78,9 @@ class Tender:
             )
         if not standing:
             return
-        for told in await notifier.tend(standing):
+
+        async def take(told: Told) -> None:
             if isinstance(notifier, Listener):
                 await self._callbacks.take(notifier, told)
+
+        await notifier.tend(standing, take)

@@ -207,7 +207,10 @@ def document() -> str:
         f"```\n{plain(opened)}```",
         "\n## PagerDuty\n",
         picture("pagerduty", "The alert in PagerDuty"),
-        "One alert for each episode; an acknowledgement and the end carry its `dedup_key` only.\n",
+        (
+            "One alert for each episode, and a new one (`...:1.7`) for who must be woken once more; an\n"
+            "acknowledgement and the end carry its `dedup_key` only.\n"
+        ),
         f"```json\n{json.dumps(event, indent=2, ensure_ascii=False)}\n```",
         "\n## Alertmanager\n",
         picture("alertmanager", "The alert in Alertmanager"),

@@ -270,6 +270,7 @@ HOSTILE = (
     "<!channel> @here <!everyone>",
     "<https://evil.example|your bank>",
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "see https://evil.example/x, www.evil.example or javascript:alert(1)",
     "*bold* _it_ ~no~ `code` ```all``` > quote",
     "&lt;!channel&gt; &amp;lt;",
     "\u202egnp.exe \u2066 \x00 \ud800 \u0007",
@@ -294,6 +295,14 @@ def hostile_notices(text: str) -> list[Notice]:
     return notices
 
 
+def posts_of(standins: StandIns) -> list[str]:
+    """The posts as PagerDuty and Alertmanager were given them; the addresses beside them are ours."""
+    bodies = [(m.service, m.body) for m in standins.messages]
+    alerts = [body["annotations"]["posts"] for service, body in bodies if service == "alertmanager"]
+    triggers = [body["payload"] for _, body in bodies if "payload" in body]
+    return alerts + [p["text"] for said in triggers for p in said["custom_details"]["posts"]]
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_a_hostile_text_is_shown_and_does_nothing(standins, notifier, text):
     opened, taken = hostile_notices(text)
@@ -309,6 +318,11 @@ async def test_a_hostile_text_is_shown_and_does_nothing(standins, notifier, text
             assert "class=mention" not in html
             assert 'href="https://evil' not in html
             assert "@here" not in html
+    posts = posts_of(standins)
+    assert bool(posts) == (notifier.type in {"pagerduty", "alertmanager"})
+    for post in posts:  # their readers make links of whatever looks like one
+        assert "evil.example" not in post
+        assert "javascript:" not in post
     async with httpx.AsyncClient(trust_env=False) as client:
         page = (await client.get(standins.url)).text
     assert "<script>alert" not in page

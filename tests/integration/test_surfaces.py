@@ -285,3 +285,19 @@ async def test_a_snooze_that_is_over_wakes_somebody_in_pagerduty_again(small):
         AlertState.RESOLVED,
         AlertState.TRIGGERED,
     ]
+
+
+async def test_a_split_closes_the_alert_of_the_wave_that_leaves(small):
+    await small.page("e_1")
+    ended = a_backlash(Event.ENDED, incident=EpisodeId("e_1"), subject="e_1", sequence=1)
+    await small.advancer.hear(ended, Arrival())
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.RESOLVED)
+    wave = a_backlash(
+        Event.OPENED, incident=EpisodeId("e_2"), subject="e_1", at=a_moment(minutes=90)
+    )
+    await small.advancer.hear(wave, Arrival())
+    await until(lambda: small.in_pagerduty("e_1").key.endswith(":2"))
+    await small.advancer.split(IncidentId("e_1"), Act(verb=Verb.NOTE, by="Ada"))
+    await until(lambda: small.in_pagerduty("e_2") is not None)
+    await until(lambda: small.in_pagerduty("e_1").state is AlertState.RESOLVED)
+    assert small.in_pagerduty("e_2").state is AlertState.TRIGGERED

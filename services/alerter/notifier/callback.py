@@ -95,15 +95,16 @@ class Dialling(Protocol):
 class Tending(Protocol):
     """A notifier that has to do while an incident is open."""
 
-    async def tend(self, standing: Sequence[Delivery]) -> Sequence[Told]:
+    async def tend(self, standing: Sequence[Delivery], take: Take) -> None:
         """
         Do it for the incidents that are open, or have just ended; called about once a minute.
 
-        Args:
-            standing: Of each incident the newest delivery that this receiver took.
+        It may be cut off: what people were found to have done is taken as soon as it is known.
 
-        Returns:
-            What people were found to have done.
+        Args:
+            standing: Of each incident the newest delivery that this receiver took, with the message
+                in which it stands (``parent_ref``) and that of its storm (``bundle_ref``).
+            take: Takes what a person did; raises Unavailable.
         """
         ...
 

@@ -44,7 +44,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: at most 64 KiB of it."""
+    """What came back: no more of it than was asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -63,9 +63,13 @@ async def send(
     *,
     headers: Mapping[str, str],
     extensions: Mapping[str, Any] | None = None,
+    most: int = MAX_ANSWER,
 ) -> Answer | Retry | Unknown:
     """
     POST a body, or GET where there is none, and follow no redirect.
+
+    No more than ``most`` bytes of the answer are read. Who asks for a list must say how long it may
+    be: half a list is no JSON.
 
     Returns:
         The answer, whatever its status; Retry where nothing was sent; Unknown where it may have
@@ -85,12 +89,12 @@ async def send(
             received = bytearray()
             async for chunk in response.aiter_raw():
                 received += chunk
-                if len(received) >= MAX_ANSWER:
+                if len(received) >= most:
                     break
             return Answer(
                 status=response.status_code,
                 headers=response.headers,
-                body=bytes(received[:MAX_ANSWER]),
+                body=bytes(received[:most]),
             )
     except (*_NEVER_SENT, httpx.InvalidURL) as error:
         return Retry(f"cannot be reached ({type(error).__name__})")

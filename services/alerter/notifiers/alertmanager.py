@@ -18,7 +18,7 @@ from services.alerter.notifier import (
     Sent,
     Unknown,
 )
-from services.alerter.notifier.callback import Told
+from services.alerter.notifier.callback import Take
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from uproar.backlash import Level
@@ -96,13 +96,12 @@ class Alertmanager:
         """Post no alert at all: Alertmanager takes that, and it shows that we reach it."""
         return await self._post([])
 
-    async def tend(self, standing: Sequence[Delivery]) -> Sequence[Told]:
+    async def tend(self, standing: Sequence[Delivery], take: Take) -> None:  # noqa: ARG002
         """Tell of every open incident again, or Alertmanager takes it for resolved."""
         now = self._surroundings.clock()
         alerts = [a for one in standing for a in render(one, labels=self._labels, now=now)]
         for start in range(0, len(alerts), 100):
             await self._post(alerts[start : start + 100])
-        return ()
 
     @property
     def _labels(self) -> Mapping[str, str]:

@@ -9,7 +9,9 @@ import ipaddress
 import json
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Self
 
 import httpx
@@ -38,6 +40,8 @@ _EVENT: Final = {
     NoticeKind.CANARY: "canary.sent",
 }
 _PREFIX: Final = "whsec_"
+_LOOK_UPS: Final = 2
+"""Threads of its own: no look-up can be broken off, and all others share a handful of threads."""
 
 
 class WebhookOptions(ReceiverOptions):
@@ -81,6 +85,7 @@ class Webhook:
         self._options, self._surroundings = options, surroundings
         secrets = (options.secret, options.previous_secret)
         self._keys = [signing_key(secret) for secret in secrets if secret]
+        self._resolver = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix=f"look up {name}")
 
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
@@ -117,8 +122,9 @@ class Webhook:
         """Resolve the host once and judge what is then connected to: a name may change its mind."""
         host, port = url.raw_host.decode("ascii"), url.port or {"http": 80}.get(url.scheme, 443)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host.strip("[]"), port, type=socket.SOCK_STREAM
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._resolver,
+                partial(socket.getaddrinfo, host.strip("[]"), port, type=socket.SOCK_STREAM),
             )
         except (OSError, UnicodeError):
             return Retry("the endpoint's name does not resolve")
@@ -172,7 +178,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and (inner := _embedded(ip)):
         return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    site = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local  # fec0::/10, of old
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or site)
 
 
 def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -45,7 +45,8 @@ async def standing(
     Return of each incident that lasts, or ended after ``since``, the newest delivery that arrived.
 
     Left out are those that are over while the delivery that says so is still on its way: a receiver
-    must not be told that they last. Incidents that changed last come first.
+    must not be told that they last. Incidents that changed last come first. ``parent_ref`` is the
+    message in which the incident stands by itself, ``bundle_ref`` that of its storm.
     """
     newest = (
         select(func.max(DELIVERIES.c.sequence))
@@ -58,8 +59,23 @@ async def standing(
         .correlate(INCIDENTS)
         .scalar_subquery()
     )
+    storm = DELIVERIES.alias("storm")
+    bundle = (
+        select(storm.c.provider_ref)
+        .where(
+            storm.c.incident == DELIVERIES.c.incident,
+            storm.c.receiver == receiver,
+            storm.c.episode == DELIVERIES.c.episode,
+            storm.c.state == DeliveryState.DELIVERED.value,
+            storm.c.bundle.is_not(None),
+        )
+        .order_by(storm.c.sequence.desc())
+        .limit(1)
+        .correlate(DELIVERIES)
+        .scalar_subquery()
+    )
     query = (
-        select(DELIVERIES, INCIDENTS.c.state.label("stands"))
+        select(DELIVERIES, INCIDENTS.c.state.label("stands"), bundle.label("bundle_ref"))
         .join(INCIDENTS, DELIVERIES.c.incident == INCIDENTS.c.id)
         .where(
             or_(INCIDENTS.c.state != State.RESOLVED.value, INCIDENTS.c.resolved_at >= since),
@@ -85,6 +101,8 @@ def _delivery(row: RowMapping, receiver: ReceiverName) -> Delivery:
         kind=NoticeKind(row["kind"]),
         notice=msgspec.convert(row["payload"], Notice),
         created_at=row["created_at"],
+        parent_ref=None if row["bundle"] else row["provider_ref"],
+        bundle_ref=row["bundle_ref"],
     )
 
 

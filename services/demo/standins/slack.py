@@ -225,7 +225,14 @@ async def _arguments(request: Request) -> dict[str, Any]:
 
 
 def _shown(message: Posted, *, with_metadata: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": "message", "ts": message.ts, "text": message.text}
+    """Show a message as Slack does: with its blocks, which are most of it."""
+    shown: dict[str, Any] = {
+        "type": "message",
+        "ts": message.ts,
+        "bot_id": "B0STANDIN",
+        "text": message.text,
+        "blocks": message.blocks,
+    }
     if message.thread_ts:
         shown["thread_ts"] = message.thread_ts
     if with_metadata and message.metadata:

@@ -1,8 +1,10 @@
 """PagerDuty: pages people through the Events API v2, hears of their acts by webhooks v3 and REST."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -10,21 +12,27 @@ import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from services.alerter.notifier import Delivery, Outcome, Pace, Refused, Retry, Sent, Unknown
-from services.alerter.notifier.callback import STORM, Nothing, Signed, Told
+from services.alerter.notifier.callback import Nothing, Signed, Take, Told
 from services.alerter.notifier.exchange import Answer, Surroundings, failure, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.pagerduty import news
+from services.alerter.notifiers.pagerduty.keys import alerts, dedup_key, replaced
 from uproar.backlash import Level
 from uproar.errors import Malformed
 from uproar.incident import State
 from uproar.notice import Notice, NoticeKind
+from uproar.notice.defang import defanged
 from uproar.notice.storm import storm
 from uproar.routing import ReceiverName
 
 MAX_SUMMARY: Final = 1024
+MAX_LISTING: Final = 1024 * 1024
+"""Bytes of PagerDuty's answer about one incident: with all it holds, it is longer than most."""
 KEY_LENGTH: Final = 32
+_AT_ONCE: Final = 8
+"""Questions to its REST API under way together; it takes 960 a minute, and then says:"""
+_TOO_MANY: Final = 429
 _SEVERITY: Final = {Level.WATCH: "warning", Level.ALERT: "error", Level.CRISIS: "critical"}
-_QUIET: Final = {State.SNOOZED, State.ACKNOWLEDGED}
 _ACTION: Final = {NoticeKind.ACKNOWLEDGE: "acknowledge", NoticeKind.RESOLVE: "resolve"}
 _STORM_ACTION: Final = {State.ACKNOWLEDGED: "acknowledge", State.RESOLVED: "resolve"}
 
@@ -65,8 +73,8 @@ class PagerDuty:
     """
     Sends one PagerDuty event for each page, acknowledgement and end of an incident.
 
-    All events of one episode carry the same ``dedup_key``, so repeating one does no harm: after a
-    lost answer it is simply sent again. In a storm many incidents share one alert, which is
+    Every attempt carries the same ``dedup_key``, so repeating an event does no harm: after a lost
+    answer it is simply sent again. In a storm many incidents share one alert, which is
     acknowledged once none of them is open, and resolved once all are.
     """
 
@@ -87,9 +95,8 @@ class PagerDuty:
     async def notify(self, delivery: Delivery) -> Outcome:
         """See :class:`services.alerter.notifier.Notifier`."""
         key = dedup_key(delivery, self._surroundings.installation)
-        if delivery.kind is NoticeKind.TRIGGER and delivery.notice.before in _QUIET:
-            # An alert that somebody has acknowledged would take the trigger and wake nobody.
-            outcome = await self._enqueue({"event_action": "resolve", "dedup_key": key}, key)
+        if former := replaced(delivery, self._surroundings.installation):
+            outcome = await self._enqueue({"event_action": "resolve", "dedup_key": former}, former)
             if not isinstance(outcome, Sent):
                 return Retry(outcome.reason) if isinstance(outcome, Unknown) else outcome
         if delivery.bundle_ref and delivery.bundle_state in _STORM_ACTION:
@@ -121,21 +128,26 @@ class PagerDuty:
     async def reply(self, told: Told, why: Nothing) -> None:
         """PagerDuty has no way to answer a person; its incident stays as they left it."""
 
-    async def tend(self, standing: Sequence[Delivery]) -> Sequence[Told]:
+    async def tend(self, standing: Sequence[Delivery], take: Take) -> None:
         """Ask how the incidents stand in PagerDuty: a webhook may have been dropped."""
         if self._options.api_token is None:
-            return []
-        told: list[Told] = []
-        for delivery in standing:
-            key = dedup_key(delivery, self._surroundings.installation)
-            told += await self._ask(key, self._options.api_token.get_secret_value())
-        return told
+            return
+        token = self._options.api_token.get_secret_value()
+        each = (alerts(one, self._surroundings.installation) for one in standing)
+        keys = list(dict.fromkeys(chain.from_iterable(each)))  # that of a storm once
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            answers = await asyncio.gather(*(self._ask(key, token) for key in some))
+            for told in chain.from_iterable(map(self._heard, answers)):
+                await take(told)
+            if any(isinstance(one, Answer) and one.status == _TOO_MANY for one in answers):
+                return  # the rest in a minute
 
-    async def _ask(self, key: str, token: str) -> Sequence[Told]:
+    async def _ask(self, key: str, token: str) -> Answer | Retry | Unknown:
         query = urlencode(
             {"incident_key": key, "date_range": "all", "sort_by": "created_at:desc", "limit": 1}
         )
-        answer = await send(
+        return await send(
             self._surroundings.client,
             f"{self._options.rest_url}/incidents?{query}",
             None,
@@ -143,7 +155,10 @@ class PagerDuty:
                 "Accept": "application/vnd.pagerduty+json;version=2",
                 "Authorization": f"Token token={token}",
             },
+            most=MAX_LISTING,
         )
+
+    def _heard(self, answer: Answer | Retry | Unknown) -> Sequence[Told]:
         try:
             if isinstance(answer, Answer) and answer.status == 200:
                 return news.read_listing(answer.body, installation=self._surroundings.installation)
@@ -165,13 +180,6 @@ class PagerDuty:
             return answer
         now = self._surroundings.clock()
         return failure(answer, now=now) or _outcome(answer, key, secret)
-
-
-def dedup_key(delivery: Delivery, installation: str) -> str:
-    """Name the PagerDuty alert of one episode, or of a storm."""
-    if delivery.bundle:
-        return f"uproar:{installation}:{STORM}{delivery.id}:1"
-    return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
 
 
 def render(delivery: Delivery, *, key: str) -> dict[str, Any]:
@@ -243,7 +251,7 @@ def _details(notice: Notice) -> dict[str, Any]:
         "link": notice.link,
     }
     posts = [
-        {"text": quote.text, "at": quote.created_at.astimezone(UTC).isoformat()}
+        {"text": defanged(quote.text), "at": quote.created_at.astimezone(UTC).isoformat()}
         | ({"url": quote.url} if quote.url else {})
         for quote in notice.quotes
     ]

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from services.alerter.notifier.callback import Signed, Told, any_fits, digests
+from services.alerter.notifiers.pagerduty.keys import incident_of
 from uproar.errors import Malformed
 from uproar.incident import Act, IncidentId, Verb
 
@@ -106,17 +107,6 @@ def read_listing(body: bytes, *, installation: str) -> list[Told]:
             name = f"rest:{incident.id}:{incident.status}:{incident.last_status_change_at}"
             told.append(_told(name, place, verb, by))
     return told
-
-
-def incident_of(key: str | None, installation: str) -> tuple[IncidentId, int] | None:
-    """Return the incident and the episode that a dedup_key of this installation names."""
-    product, _, rest = (key or "").partition(":")
-    where, _, rest = rest.partition(":")
-    incident, _, episode = rest.rpartition(":")
-    numbered = episode.isascii() and episode.isdecimal() and len(episode) <= 6
-    if product != "uproar" or where != installation or not incident or not numbered:
-        return None
-    return IncidentId(incident), int(episode)
 
 
 def _told(name: str, place: tuple[IncidentId, int], verb: Verb, agent: _Agent | None) -> Told:

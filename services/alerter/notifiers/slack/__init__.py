@@ -14,7 +14,7 @@ from services.alerter.notifier.callback import Nothing, Signed, Take, Told, insi
 from services.alerter.notifier.exchange import Surroundings, send
 from services.alerter.notifier.options import ReceiverOptions, web_address
 from services.alerter.notifiers.slack import interaction
-from services.alerter.notifiers.slack.api import SlackApi, SlackError, post_to_webhook
+from services.alerter.notifiers.slack.api import NO_SENSE, SlackApi, SlackError, post_to_webhook
 from services.alerter.notifiers.slack.blocks import BUNDLE, Message, bundle, render, reply
 from services.alerter.notifiers.slack.buttons import REPLIES, actions
 from services.alerter.notifiers.slack.socket_mode import SocketMode
@@ -42,7 +42,8 @@ _NO_PARENT: Final = {  # the message to update is gone, or nobody may write to i
     "restricted_action_non_threadable_channel",
 }
 _LOOK_BACK: Final = timedelta(minutes=5)  # our clock and Slack's may differ
-_PAGES: Final = 5  # of 200 messages each, looked through for a lost one
+_PAGES: Final = 10  # looked through for a lost message, with so many in each:
+_IN_A_PAGE: Final = 50
 # An incoming webhook that exists says this to a message without text, and shows nobody anything.
 _NO_TEXT: Final = {"no_text", "missing_text_or_fallback_or_attachments"}
 _QUIET: Final = {"unfurl_links": False, "unfurl_media": False}  # no hostile post in the war room
@@ -288,20 +289,22 @@ class Slack:
         Look for a message that may have arrived, in a thread or a channel.
 
         Returns:
-            Sent where it is there; Retry where Slack does not say now; None where it is not there or
-            we may not look.
+            Sent where it is there; Retry where Slack does not say now; None where it is not there,
+            where we may not look, and where nobody can read what Slack says: a page that may come
+            twice is better than none.
         """
         if not _CHANNEL_ID.fullmatch(place.channel):
             return None
         method = "conversations.replies" if place.ts else "conversations.history"
         query: dict[str, Any] = {"channel": place.channel, "include_all_metadata": True}
         query |= {"ts": place.ts} if place.ts else {}
-        query |= {"oldest": f"{(delivery.created_at - _LOOK_BACK).timestamp():.6f}", "limit": 200}
+        query |= {"oldest": f"{(delivery.created_at - _LOOK_BACK).timestamp():.6f}"}
+        query |= {"limit": _IN_A_PAGE}
         for _ in range(_PAGES):
             answer = await self._api.call(method, query, form=True)
             if not isinstance(answer, dict):
                 outcome = _outcome(answer)
-                if isinstance(outcome, Refused):
+                if outcome is NO_SENSE or isinstance(outcome, Refused):
                     return None
                 return Retry(outcome.reason, after=getattr(outcome, "after", None))
             found = answer.get("messages")

@@ -6,13 +6,22 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from services.alerter.notifier import Refused, Retry, Unknown
-from services.alerter.notifier.exchange import Answer, Surroundings, failure, retry_after, send
+from services.alerter.notifier.exchange import (
+    MAX_ANSWER,
+    Answer,
+    Surroundings,
+    failure,
+    retry_after,
+    send,
+)
 
+MAX_LIST: Final = 4 * 1024 * 1024
+"""Bytes of an answer that lists messages: one of ours, with its blocks, is 3 to 15 KB."""
 _ERROR: Final = re.compile(r"[a-z_]{1,80}")
 _LIMITED: Final = {"ratelimited", "rate_limited", "message_limit_exceeded"}
 _LATER: Final = {"service_unavailable", "request_timeout", "team_added_to_org"}
 _MAYBE: Final = {"internal_error", "fatal_error"}  # "some aspect may have succeeded"
-_NO_SENSE: Final = Unknown("Slack: an answer that is none of its own")
+NO_SENSE: Final = Unknown("Slack: an answer that is none of its own")
 
 
 class SlackError(NamedTuple):
@@ -61,10 +70,11 @@ class SlackApi:
                 "Content-Type": f"{kind}; charset=utf-8",
                 "Authorization": f"Bearer {self._token}",
             },
+            most=MAX_LIST if form else MAX_ANSWER,
         )
         if not isinstance(answer, Answer):
             return answer
-        return _failed(answer, self._surroundings) or _said(answer) or _NO_SENSE
+        return _failed(answer, self._surroundings) or _said(answer) or NO_SENSE
 
 
 async def post_to_webhook(
@@ -84,7 +94,7 @@ async def post_to_webhook(
     if answer.text == "ok":
         return {}
     said = _said(answer)
-    return said if isinstance(said, SlackError) else _NO_SENSE
+    return said if isinstance(said, SlackError) else NO_SENSE
 
 
 def _failed(answer: Answer, surroundings: Surroundings) -> Said | None:

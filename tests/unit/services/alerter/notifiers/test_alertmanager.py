@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.alerter.notifier import Refused, Retry, Sent
+from services.alerter.notifier.callback import Told
 from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers import build, new_client
 from services.alerter.notifiers.alertmanager import LASTS, Alertmanager
@@ -71,12 +72,16 @@ async def test_an_end_resolves(there):
     assert standins.alertmanager.firing() == []
 
 
+async def no_news(told: Told) -> None:
+    raise AssertionError(told)
+
+
 async def test_what_is_told_again_goes_on_firing(there):
     alertmanager, standins = there
     await alertmanager.notify(a_delivery())
     assert standins.alertmanager.firing(at=now() + LASTS + timedelta(seconds=1)) == []
     before = standins.alertmanager.firing()[0].ends_at
-    await alertmanager.tend([a_delivery()])
+    await alertmanager.tend([a_delivery()], no_news)
     assert standins.alertmanager.firing()[0].ends_at > before
 
 
@@ -91,7 +96,7 @@ async def test_every_instance_is_told_and_one_that_hears_is_enough(there):
         assert isinstance(await both.notify(a_delivery()), Sent)
         assert len(standins.alertmanager.firing()) == 1
         assert other.alertmanager.firing() == []
-        await both.tend([a_delivery()])  # a minute later
+        await both.tend([a_delivery()], no_news)  # a minute later
         assert len(other.alertmanager.firing()) == 1
         standins.trouble(Fault.UNAVAILABLE)
         other.trouble(Fault.RATE_LIMITED, retry_after=3)

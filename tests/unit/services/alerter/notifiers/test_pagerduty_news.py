@@ -17,10 +17,16 @@ def test_an_act_in_pagerduty_names_incident_episode_and_person():
     assert told.echo
 
 
+def test_an_act_on_an_alert_that_woke_somebody_again_is_about_the_same_episode():
+    (told,) = news.read(event("incident.resolved", KEY + ".17", by="Ben"), installation="i1")
+    assert (told.incident, told.episode) == ("e_1", 2)
+
+
 @pytest.mark.parametrize(
     "key",
     [None, "", "uproar:i2:e_1:2", "other:i1:e_1:2", "uproar:i1::2", "uproar:i1:e_1:", KEY + "x",
-     "uproar:i1:e_1:٣", "uproar:i1:e_1:9999999"],
+     "uproar:i1:e_1:٣", "uproar:i1:e_1:9999999", KEY + ".", KEY + ".x", KEY + ".1.1",
+     "uproar:i1:e_1:.7"],
 )  # fmt: skip
 def test_what_is_not_ours_is_left_alone(key):
     assert news.read(event("incident.resolved", key, by="Ben"), installation="i1") == []

@@ -13,7 +13,7 @@ from services.alerter.settings import ReceiverTable
 from services.demo.standins import slack as standin
 from services.demo.standins.ledger import Ledger
 from services.demo.standins.slack import CHANNEL, HOOK, TOKEN, SlackStandIn
-from services.demo.standins.slack_clicks import signed
+from services.demo.standins.slack_clicks import SIGNING_SECRET, signed
 from tests.build import NOON
 from tests.outbox import a_delivery, a_notice
 from uproar.errors import Misconfigured
@@ -192,7 +192,7 @@ async def test_a_reply_that_did_arrive_is_not_sent_again(workspace):
 
 async def test_a_long_channel_is_searched_page_by_page(workspace):
     first = await workspace.notifier().notify(a_delivery())
-    for n in range(450):
+    for n in range(120):
         workspace.slack.post_message({"channel": CHANNEL, "text": f"{n}"})
     workspace.calls.clear()
     assert await workspace.notifier().notify(a_delivery(doubtful=True)) == first
@@ -200,10 +200,31 @@ async def test_a_long_channel_is_searched_page_by_page(workspace):
 
 
 async def test_a_search_ends_where_a_channel_never_does(workspace):
-    for n in range(1200):
+    for n in range(600):
         workspace.slack.post_message({"channel": CHANNEL, "text": f"{n}"})
     await workspace.notifier().notify(a_delivery(doubtful=True))
-    assert workspace.calls == [*["conversations.history"] * 5, "chat.postMessage"]
+    assert workspace.calls == [*["conversations.history"] * 10, "chat.postMessage"]
+
+
+async def test_in_a_busy_channel_a_lost_page_is_found_or_sent(workspace):
+    """Forty pages of ours are more than 100 KB of JSON."""
+    notifier = workspace.notifier(**BOT, signing_secret=SIGNING_SECRET)
+    notice = a_notice(quotes=a_notice().quotes * 3)
+    for n in range(40):
+        await notifier.notify(a_delivery(id=f"01J0B{n:02}", notice=notice))
+    outcome = await notifier.notify(a_delivery(doubtful=True))
+    assert isinstance(outcome, Sent)
+    assert "This may be a repeat" in workspace.slack.top_level()[-1].text
+    assert await notifier.notify(a_delivery(doubtful=True)) == outcome
+    assert len(workspace.slack.top_level()) == 41
+
+
+@pytest.mark.parametrize("said", [b"", b"<html>a proxy's page</html>", b'{"ok":true,"messages":[{'])
+async def test_a_history_that_nobody_can_read_holds_no_page_back(workspace, said):
+    workspace.says("conversations.history", body=said)
+    outcome = await workspace.notifier().notify(a_delivery(doubtful=True))
+    assert isinstance(outcome, Sent)
+    assert "This may be a repeat" in workspace.slack.top_level()[0].text
 
 
 async def test_who_may_not_search_repeats_and_says_so(workspace):

@@ -1,5 +1,8 @@
+import asyncio
 import base64
 import json
+import socket
+import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -60,12 +63,12 @@ def names(monkeypatch):
     """The names that resolve, and to what."""
     book = {"hooks.example": ["93.184.215.14", "93.184.215.15"]}
 
-    async def getaddrinfo(_loop, host, port, *, type):  # noqa: A002
+    def getaddrinfo(host, port, *, type):  # noqa: A002
         if host not in book:
             raise OSError("no such name")
         return [(2, type, 6, "", (address, port)) for address in book[host]]
 
-    monkeypatch.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
     return book
 
 
@@ -137,7 +140,7 @@ def test_every_kind_has_an_event_below_20_kilobytes(kind):
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-     "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "::", "::1", "fe80::1",
+     "fec0::1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "::", "::1", "fe80::1",
      "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
      "64:ff9b::7f00:1", "2002:7f00:1::", "2002:0a00:0001::1", "2001:db8::1"],
 )  # fmt: skip
@@ -202,6 +205,28 @@ async def test_a_name_that_does_not_resolve_may_do_so_later(names):
     names.clear()
     outcome = await Endpoint().webhook().notify(a_delivery())
     assert outcome == Retry("the endpoint's name does not resolve")
+
+
+async def test_a_name_that_never_resolves_holds_up_nobody_else(monkeypatch):
+    over = threading.Event()
+
+    def getaddrinfo(host, port, *given, **named):
+        if host == "hangs.example":
+            over.wait()
+        return [(2, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    hanging = Endpoint().webhook(url="https://hangs.example/")
+    work = [asyncio.create_task(hanging.notify(a_delivery(id=f"{n}"))) for n in range(40)]
+    try:
+        async with asyncio.timeout(60):
+            assert await Endpoint().webhook().notify(a_delivery()) == Sent("01J0A")
+            # Where the other receivers, and their clients, look up names.
+            assert await asyncio.get_running_loop().getaddrinfo("events.example", 443)
+    finally:
+        for task in work:
+            task.cancel()
+        over.set()
 
 
 # ---------------------------------------------------------------------------- what came of it

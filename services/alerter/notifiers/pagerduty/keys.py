@@ -1,0 +1,76 @@
+"""
+Keys: which alert in PagerDuty stands for an incident; a ``dedup_key`` names it.
+
+A trigger on an alert that somebody has acknowledged wakes nobody. Who must be woken again gets a new
+alert, whose key ends in the number of the transition, and the former one is resolved before: both
+can be repeated, however often an answer is lost.
+"""
+
+from typing import Final
+
+from services.alerter.notifier import Delivery
+from services.alerter.notifier.callback import STORM
+from uproar.incident import IncidentId, State
+from uproar.notice import NoticeKind
+
+_QUIET: Final = {State.SNOOZED, State.ACKNOWLEDGED}
+
+
+def dedup_key(delivery: Delivery, installation: str) -> str:
+    """Name the alert that a delivery is about: a new one, that of its episode, or of its storm."""
+    if delivery.bundle:
+        return f"uproar:{installation}:{STORM}{delivery.id}:1"
+    if _wakes_again(delivery):
+        return f"{_first(delivery, installation)}.{delivery.sequence}"
+    return _own(delivery, installation)
+
+
+def replaced(delivery: Delivery, installation: str) -> str | None:
+    """Name the alert whose place a new one takes; None where the delivery needs no new one."""
+    if delivery.bundle or not _wakes_again(delivery):
+        return None
+    told = incident_of(delivery.parent_ref, installation)
+    if delivery.parent_ref and told and told[0] == delivery.incident:
+        return delivery.parent_ref  # of an earlier episode, perhaps
+    return _first(delivery, installation)
+
+
+def alerts(standing: Delivery, installation: str) -> list[str]:
+    """Name the alerts in which an incident stands: its own, that of its storm, or both."""
+    storm = [standing.bundle_ref] if standing.bundle_ref else []
+    own = [_own(standing, installation)] if standing.parent_ref or not storm else []
+    return [*own, *storm]
+
+
+def incident_of(key: str | None, installation: str) -> tuple[IncidentId, int] | None:
+    """Return the incident and the episode that a dedup_key of this installation names."""
+    product, _, rest = (key or "").partition(":")
+    where, _, rest = rest.partition(":")
+    incident, _, number = rest.rpartition(":")
+    episode, again, sequence = number.partition(".")
+    if product != "uproar" or where != installation or not incident:
+        return None
+    if not _is_number(episode) or (again and not _is_number(sequence)):
+        return None
+    return IncidentId(incident), int(episode)
+
+
+def _wakes_again(delivery: Delivery) -> bool:
+    loud = delivery.kind is NoticeKind.TRIGGER or delivery.notice.page
+    return loud and delivery.notice.before in _QUIET
+
+
+def _own(delivery: Delivery, installation: str) -> str:
+    """Name the alert in which an incident stands by itself: the newest of its episode."""
+    told = incident_of(delivery.parent_ref, installation)
+    if delivery.parent_ref and told == (delivery.incident, delivery.episode):
+        return delivery.parent_ref
+    return _first(delivery, installation)
+
+
+def _first(delivery: Delivery, installation: str) -> str:
+    return f"uproar:{installation}:{delivery.incident}:{delivery.episode}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 6
