@@ -15,7 +15,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 ENCODER := hatch_build.py services/classifier/engine/native/encoder.c
 KAFKA_HOME := $(wildcard ../shared/kafka/kafka-local)
 
-.PHONY: help demo up test check lint types arch collect unit integration e2e chaos replays bench deploy-check install format clean
+.PHONY: help demo up test check lint types arch collect unit integration e2e chaos replays bench images deploy-check install format clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,6 +100,9 @@ bench: $(VENV)/.dev ## ratios measured in one run, and pictures of them in build
 KAFKA_BENCH = $(KAFKA_HOME) start --dir build/bench/kafka --port 19392 >/dev/null \
   && { echo "the same into Apache Kafka:"; $(BIN)/uproar bench --only ingest --kafka 127.0.0.1:19392; status=$$?; \
        $(KAFKA_HOME) stop --dir build/bench/kafka >/dev/null; rm -rf build/bench/kafka; exit $$status; }
+
+images: ## the container images, with docker, podman or buildah; TAG= names them
+	@deploy/images
 
 deploy-check: ## the manifests on a real Kubernetes API server, where there is one
 	@deploy/check

@@ -19,9 +19,9 @@ from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngInfo
 
 from services.alerter.notifiers.alertmanager import render as alertmanager
-from services.alerter.notifiers.email.letter import html
+from services.alerter.notifiers.email.letter import html, html_storm
 from services.alerter.notifiers.pagerduty import render as pagerduty
-from services.alerter.notifiers.slack.blocks import Message, render, reply
+from services.alerter.notifiers.slack.blocks import Message, bundle, render, reply
 from services.alerter.notifiers.slack.buttons import actions
 from services.alerter.notifiers.webhook import render as webhook
 from services.demo.standins.ledger import Received
@@ -29,9 +29,11 @@ from services.demo.standins.page import page
 from services.demo.standins.pagerduty import Alert
 from services.demo.standins.slack import Posted
 from tests.build import a_moment
-from tests.contract.test_messages import FOLDER, story
+from tests.contract.test_messages import FOLDER
 from tests.outbox import a_delivery
+from tests.told import acts, late, storm, story, to_the_operator, tried
 from uproar.notice import Language, Notice, NoticeKind
+from uproar.notice.storm import storm as said_of
 
 WIDTH, HEIGHT, COLOURS = 460, 1700, 192
 DIGEST = "shows"
@@ -41,6 +43,8 @@ def pages() -> dict[str, str]:
     """What is drawn, as HTML, by the name of its picture."""
     (kind, opened), *later = story(Language.EN)
     (kind_fr, opened_fr), *_ = story(Language.FR)
+    (_, snoozed), (again, reopened), (_, judged) = acts()
+    struck = [storm().notice, *storm().bundle]
     return {
         "slack-en": _slack([_posted(_rendered(opened, kind), "1")]),
         "slack-fr": _slack([_posted(_rendered(opened_fr, kind_fr), "1")]),
@@ -58,6 +62,27 @@ def pages() -> dict[str, str]:
         "pagerduty": page([], [_alert(opened)], [], refresh=False),
         "alertmanager": page([], [], [], [_fires(opened)], refresh=False),
         "webhook": page([], [], [_event(opened)], refresh=False),
+        "slack-acts-en": _slack(
+            [
+                _posted(_rendered(snoozed, NoticeKind.ACKNOWLEDGE), "1"),
+                replace(_posted(reply(snoozed), "1.1"), thread_ts="1"),
+                _posted(_rendered(reopened, again), "2"),
+                replace(_posted(reply(judged), "2.1"), thread_ts="2"),
+            ]
+        ),
+        "slack-late-en": _slack([_posted(_rendered(late(), NoticeKind.TRIGGER), "1")]),
+        "slack-storm-en": _slack([_posted(bundle(struck), "1")]),
+        "email-storm-en": html_storm(said_of(struck)),
+        "slack-test-en": _slack([_posted(render(tried(), NoticeKind.CANARY), "1")]),
+        "operator": page(
+            [],
+            [],
+            [
+                _received("webhook", event["type"], event["text"], event["timestamp"])
+                for event in to_the_operator()
+            ],
+            refresh=False,
+        ),
     }
 
 

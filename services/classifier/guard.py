@@ -63,6 +63,7 @@ class Guard:
         )
         self._log = structlog.get_logger(room="classifier/guard", agent=agent)
         self._failing: tuple[float, str] | None = None
+        metrics.DEAD_LETTERS.labels(agent)  # 0 from the start: Prometheus sees the first rise
 
     async def insist(self, attempt: Callable[[], Awaitable[T]], part: Hold) -> T:
         """Try until it works; ends early only with what ``part.check`` raises."""

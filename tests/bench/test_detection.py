@@ -1,4 +1,8 @@
-"""How fast detection is, beside the targets of issue 7: posts, minutes of many subjects, back-tests."""
+"""
+How fast detection is, beside the targets of issue 7: posts, minutes of many subjects, back-tests.
+
+Figures are printed (`-s`); only that every post was read and counted, and the size of a row, is asserted.
+"""
 
 import json
 import time
@@ -78,7 +82,7 @@ def test_posts_of_busy_minutes():
         spent += sum(cost) if minute else 0.0
     each = spent / 5 / posts * 1e6
     print(f"\na post, vectorised: {each:.2f} us ({each / 1:.2f} of the target of 1 us)")
-    assert each > 0
+    assert not detector.dropped
 
 
 def test_a_minute_of_a_million_subjects():

@@ -22,7 +22,7 @@ from tests.chaos import trial
 from tests.chaos.real import Real, judged
 from tests.chaos.trial import Pace, Trial
 from tests.databases import new_url
-from tests.integration.test_alerter import House, send
+from tests.integration.test_alerter import House, fine, send
 from uproar.topics import BACKLASH
 
 WHOLE = ("ingest", "classifier", "alerter", "broker")
@@ -81,7 +81,7 @@ async def _delivering(
                 await asyncio.to_thread(victim.end, signal.SIGKILL)
                 print(f"SIGKILL {n + 1}: one of {len(homes)} alerters", flush=True)
                 victim.start()
-                await victim.until(lambda home=victim: home.ask("/ready"))
+                await victim.until(lambda home=victim: fine(home))
 
             async def done() -> bool:
                 found = {item["id"] for item in await homes[0].items("/v1/incidents?limit=200")}

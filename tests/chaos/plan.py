@@ -82,12 +82,18 @@ def _drawn(seed: int) -> Plan:
     storm = rng.random() < 0.01
     number = rng.randint(12, 16) if storm else rng.choice((1, 1, 1, 2, 3))
     subjects = [f"s{n}" for n in range(number)]
+    within = 2.0 if storm else 15.0  # seconds: more pages at once than a receiver takes
+    all_end = storm and rng.random() < 0.5
     replicas = rng.choice((1, 1, 2))
     return Plan(
         seed=seed,
         receivers=tuple(order[:told]),
         failover=tuple(order[told : told + 1]) if rng.random() < 0.4 else (),
-        events=tuple(sorted((e for s in subjects for e in _story(s, rng)), key=lambda e: e[0])),
+        events=tuple(
+            sorted(
+                (e for s in subjects for e in _story(s, rng, within, all_end)), key=lambda e: e[0]
+            )
+        ),
         acts=tuple(act for s in subjects for act in _acts(s, rng)),
         lives=tuple(_lives(rng) for _ in range(replicas)),
         outages=tuple(
@@ -102,8 +108,8 @@ def _drawn(seed: int) -> Plan:
     )
 
 
-def _story(subject: str, rng: Random) -> list[tuple[float, Backlash]]:
-    at = rng.uniform(0, 15)
+def _story(subject: str, rng: Random, within: float, ends: bool) -> list[tuple[float, Backlash]]:
+    at = rng.uniform(0, within)
     story = [(at, a_backlash(subject=subject, at=a_moment(minutes=1)))]
     steps = [
         (Event.GREW, {"level": Level.ALERT}),
@@ -111,7 +117,7 @@ def _story(subject: str, rng: Random) -> list[tuple[float, Backlash]]:
         (Event.ENDED, {"level": Level.CRISIS}),
     ]
     for number, (event, given) in enumerate(steps, start=1):
-        if rng.random() < 0.4:
+        if rng.random() < 0.4 or (ends and event is Event.ENDED):
             at += rng.uniform(0, 25)
             moment = a_moment(minutes=1 + number)
             story.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from services.demo.standins import StandIns
-from tests.chaos.verdict import REPEATED
+from tests.chaos.verdict import REPEATED, named
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +40,7 @@ def judged(standins: StandIns, incidents: Collection[str]) -> Real:
     """Count the pages of incidents: each is to be in Slack, PagerDuty and the webhook, once."""
     real = Real()
     slack = [m.body for m in standins.messages if m.service == "slack" and m.what == "post"]
-    keys = Counter(alert.key.split(":")[2] for alert in standins.pagerduty.alerts)
+    keys = Counter(name for alert in standins.pagerduty.alerts for name in named(alert))
     events = [m.body["data"]["id"] for m in standins.messages if m.service == "webhook"]
     for incident in incidents:
         posts = [body for body in slack if _incident(body) == incident]

@@ -69,19 +69,23 @@ def _pagerduty(world: World, rows: Sequence[sqlite3.Row], states: dict[str, str]
 
     A storm is right where it stands as the slowest of its incidents does: then it is for all.
     """
-    alerts = {alert.key.split(":", 2)[2]: alert for alert in world.standins.pagerduty.alerts}
-    stands = {key: _ALERT[alert.state.value] for key, alert in alerts.items()}
-    known: dict[str, str] = {}
-    storms: dict[str, set[str]] = {}
+    storm, own = dict[str, str](), dict[str, str]()
+    for alert in world.standins.pagerduty.alerts:  # in the order in which they were opened
+        _, _, name, last = alert.key.split(":", 3)
+        if name == "storm":
+            storm[last.partition(":")[0]] = _ALERT[alert.state.value]
+        else:
+            own[name] = _ALERT[alert.state.value]
+    members: dict[str, set[str]] = {}
     for row in rows:
         if row["receiver"] == "pagerduty" and row["bundle"]:
-            storms.setdefault(row["bundle"], set()).add(row["incident"])
-    for bundle, members in storms.items():
-        told = stands.get(f"storm:{bundle}:1")
-        right = told == min((states[one] for one in members), key=_SLOWEST.index)
-        known |= {one: states[one] if right else told for one in members if told}
-    own = {key: state for key, state in stands.items() if not key.startswith("storm:")}
-    return known | {key.rpartition(":")[0]: state for key, state in sorted(own.items())}
+            members.setdefault(row["bundle"], set()).add(row["incident"])
+    known: dict[str, str] = {}
+    for bundle, bound in members.items():
+        if told := storm.get(bundle):
+            right = told == min((states[one] for one in bound), key=_SLOWEST.index)
+            known |= {one: states[one] if right else told for one in bound}
+    return known | own
 
 
 def _webhook(world: World, _: Sequence[sqlite3.Row], __: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The campaign is worth its time: it finds bugs that were planted, and a seed replays exactly."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from services.alerter.store.tables import DELIVERIES
 from tests.chaos.campaign import quiet, stage
 from tests.chaos.schedule import Product, Stage
 from tests.chaos.verdict import Verdict
+from uproar.routing import ReceiverName
 
 ENOUGH = 400
 """Schedules within which a planted bug must be found; a campaign has 25 times as many."""
@@ -47,6 +49,28 @@ class LeaseWithoutFence(SqlOutbox):
             return (await transaction.execute(statement)).rowcount == 1
 
 
+class StormAndAlone(Deliverer):
+    """Sends what it has told in a storm once more, alone."""
+
+    async def _attempt(self, delivery: Delivery, since: float) -> Outcome:
+        outcome = await super()._attempt(delivery, since)
+        if delivery.bundle and isinstance(outcome, Sent):
+            await super()._attempt(replace(delivery, bundle=()), since)
+        return outcome
+
+
+class StormLeftOpen(SqlOutbox):
+    """Never says that all the incidents of a storm have come as far as the notice says."""
+
+    async def lease(self, receiver: ReceiverName, **given: Any) -> Sequence[Delivery]:
+        leased = await super().lease(receiver, **given)
+        return [replace(delivery, bundle_done=False) for delivery in leased]
+
+
+STORM = 289
+"""A seed: eleven pages in one message to PagerDuty, and eleven to Slack; all incidents end."""
+
+
 @pytest.fixture(autouse=True)
 def silence() -> None:
     quiet()
@@ -75,6 +99,25 @@ def test_a_lease_without_a_fence_is_found() -> None:
     verdict = found(Product(outbox=LeaseWithoutFence))
     assert verdict is not None
     assert verdict.lost or verdict.pagerduty_duplicates or verdict.wrong_end
+
+
+def test_a_storm_is_told_in_one_message_and_its_alert_ends_with_it(sound: Stage) -> None:
+    verdict = sound.replay(STORM)
+    assert verdict.fine, verdict
+    assert verdict.bundles == 2
+
+
+def test_an_incident_that_is_paged_in_a_storm_and_alone_is_found() -> None:
+    with stage(Product(deliverer=StormAndAlone)) as one:
+        verdict = one.replay(STORM)
+    assert verdict.pagerduty_duplicates
+
+
+def test_a_storm_whose_alert_stays_open_is_found() -> None:
+    with stage(Product(outbox=StormLeftOpen)) as one:
+        verdict = one.replay(STORM)
+    (left_open,) = verdict.wrong_end
+    assert ":storm:" in left_open
 
 
 @pytest.mark.parametrize("seed", [3, 7, 11])

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +39,8 @@ from uproar.topics import ASSESSMENTS, POSTS, Topic
 from uproar.watermark import Watermark
 from uproar.wire import Record
 
+Slots = Mapping[tuple[str, str], int]
+"""How many posts count for a subject in five minutes."""
 POSTS_AT_ONCE = 3
 """Posts a request: a moment of the replay is known to so many posts."""
 
@@ -222,10 +224,14 @@ def _judge(home: House, expected: Outcome, receivers: StandIns) -> Real:
     home.wait("all pages to go out", lambda: _outbox(home)["pending"] == 0)
     real = judged(receivers, [incident for incident in incidents if _has_paged(home, incident)])
     told = home.wait("all readings to arrive", lambda: _whole(home, expected))
-    lost = {place: posts - told.get(place, 0) for place, posts in _counted(expected).items()}
-    real.posts_lost = sum(max(0, missing) for missing in lost.values())
-    real.posts_counted_twice = sum(max(0, -missing) for missing in lost.values())
+    real.posts_lost, real.posts_counted_twice = differences(_counted(expected), told)
     return real
+
+
+def differences(expected: Slots, told: Slots) -> tuple[int, int]:
+    """Count the posts that are missing, and those too many: also in slots that nobody expects."""
+    missing = [expected.get(slot, 0) - told.get(slot, 0) for slot in expected.keys() | told.keys()]
+    return sum(n for n in missing if n > 0), -sum(n for n in missing if n < 0)
 
 
 def _outbox(home: House) -> dict[str, Any]:
@@ -237,13 +243,13 @@ def _has_paged(home: House, incident: str) -> bool:
     return any(line["page"] for line in home.items(f"/v1/incidents/{incident}/timeline"))
 
 
-def _counted(expected: Outcome) -> dict[tuple[str, str], int]:
+def _counted(expected: Outcome) -> Slots:
     """Return how many posts detection is to count, by subject and five minutes."""
     told = [reading for reading in expected.readings if not reading.decision]
     return {(r.subject, f"{r.at:%Y-%m-%d %H:%M}"): r.posts for r in told}
 
 
-def _whole(home: House, expected: Outcome) -> dict[tuple[str, str], int]:
+def _whole(home: House, expected: Outcome) -> Slots:
     """Return what detection has counted, once every reading has come; nothing before."""
     told = asyncio.run(_told(home.database_url))
     return told if told.keys() >= _counted(expected).keys() else {}

@@ -4,12 +4,13 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.demo.standins.pagerduty import AlertState
+from services.demo.standins.pagerduty import Alert, AlertState
 from tests.chaos.plan import Plan
 from tests.chaos.standing import misled
 from tests.chaos.world import World
@@ -30,9 +31,12 @@ class Verdict:
 
     Attributes:
         lost: Pages that a receiver should have and has not, and why we think so.
-        pagerduty_duplicates: PagerDuty alerts that are a second one of their incident.
+        pagerduty_duplicates: Episodes that a PagerDuty alert names once too often, alone or in a
+            storm.
         slack_duplicates: Slack messages that repeat another; ``unlabelled`` if they do not say so.
-        wrong_end: PagerDuty alerts that are open though their incident is resolved.
+        wrong_end: PagerDuty alerts that are open though all their incidents are resolved, or the
+            other way round.
+        bundles: Messages that name many incidents.
         trace: A digest of all that was received, and when.
     """
 
@@ -43,6 +47,7 @@ class Verdict:
     unlabelled: int = 0
     wrong_end: list[str] = field(default_factory=list)
     pages: int = 0
+    bundles: int = 0
     deaths: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     trace: str = ""
@@ -72,16 +77,16 @@ def judge(path: Path, world: World, plan: Plan, *, rested: bool, deaths: list[st
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         rows = connection.execute(
-            "SELECT *, json_extract(payload, '$.state') AS stands FROM deliveries"
+            "SELECT *, payload ->> 'state' AS stands, payload ->> 'before' AS was,"
+            " payload ->> 'page' AS pages FROM deliveries"
         ).fetchall()
         states = dict(connection.execute("SELECT id, state FROM incidents").fetchall())
-        reopened = Counter(
+        resolved = {
             row[0]
             for row in connection.execute(
-                "SELECT incident FROM transitions WHERE happened IN ('unsilence', 'unmerge')"
-                " OR (before IN ('resolved', 'snoozed', 'acknowledged') AND after = 'open')"
+                "SELECT incident FROM transitions WHERE after = 'resolved' OR happened = 'split'"
             )
-        )
+        }
         woken = {
             row[0]
             for row in connection.execute(
@@ -112,8 +117,11 @@ def judge(path: Path, world: World, plan: Plan, *, rested: bool, deaths: list[st
                 verdict.lost.append(f"{receiver} has no page {sequence} of {incident}")
     if rested:
         verdict.lost += misled(world, plan, states, rows, woken)
-    _pagerduty(verdict, world, states, reopened, rows)
-    _slack(verdict, world)
+    alerts = world.standins.pagerduty.alerts
+    verdict.pagerduty_duplicates = _second_alerts(alerts, rows)
+    verdict.wrong_end = _wrong_end(alerts, states, resolved, _refused(rows))
+    _slack(verdict, world, rows)
+    verdict.bundles = len({row["bundle"] for row in rows if row["bundle"] and row["attempt"]})
     return verdict
 
 
@@ -133,7 +141,9 @@ def _arrived(row: sqlite3.Row, world: World) -> bool:
             triggers = [
                 m
                 for m in world.standins.messages
-                if m.service == "pagerduty" and m.what == "trigger" and m.key == key
+                if m.service == "pagerduty"
+                and m.what == "trigger"
+                and (m.key or "").partition(".")[0] == key
             ]
             return any(
                 m.text == title or incident in json.dumps(m.body["payload"]["custom_details"])
@@ -141,24 +151,77 @@ def _arrived(row: sqlite3.Row, world: World) -> bool:
             )
 
 
-def _pagerduty(
-    verdict: Verdict,
-    world: World,
-    states: dict[str, str],
-    reopened: Counter[str],
-    rows: list[sqlite3.Row],
-) -> None:
-    """Look for a second alert of an incident that was not opened a second time."""
-    alerts = world.standins.pagerduty.alerts
-    for key, count in Counter(alert.key for alert in alerts).items():
-        verdict.pagerduty_duplicates += [key] * (count - 1 - reopened[key.split(":")[2]])
-    dead = {r["incident"] for r in rows if (r["receiver"], r["state"]) == ("pagerduty", "dead")}
+def named(alert: Alert) -> list[str]:
+    """Tell which incidents an alert is of: one, or all that a storm names."""
+    name = alert.key.split(":")[2]
+    return [one["incident"] for one in alert.details["incidents"]] if name == "storm" else [name]
+
+
+def _second_alerts(alerts: Sequence[Alert], rows: Sequence[sqlite3.Row]) -> list[str]:
+    """Look for episodes of which there are more alerts than their deliveries can have opened."""
+    rows = [row for row in rows if row["receiver"] == "pagerduty" and row["attempt"]]
+    bound = {(row["bundle"], row["incident"]): row["episode"] for row in rows if row["bundle"]}
+    opened: Counter[tuple[str, int]] = Counter()
     for alert in alerts:
-        incident = alert.key.split(":")[2]
-        if incident in dead:
-            continue  # its end was refused for good
-        if states.get(incident) == "resolved" and alert.state is not AlertState.RESOLVED:
-            verdict.wrong_end.append(alert.key)
+        *_, delivery, episode = alert.key.split(":")
+        for incident in named(alert):
+            own = incident == delivery
+            number = int(episode.partition(".")[0])
+            opened[incident, number if own else bound.get((delivery, incident), 0)] += 1
+    opened.subtract(_openings(rows))
+    return [f"{incident}:{episode}" for incident, episode in opened.elements()]
+
+
+def _openings(rows: Sequence[sqlite3.Row]) -> Counter[tuple[str, int]]:
+    """
+    Count the alerts that deliveries open, in their order.
+
+    A page opens one where none of the episode's own is open, or where somebody has it and must be
+    woken again; what goes out in a storm opens none of its own, so that the next page does.
+    """
+    openings: Counter[tuple[str, int]] = Counter()
+    its_own: set[tuple[str, int]] = set()
+    for row in sorted(rows, key=lambda row: (row["incident"], row["sequence"])):
+        episode = row["incident"], row["episode"]
+        if row["kind"] == "resolve":
+            its_own.discard(episode)
+        elif row["bundle"]:
+            openings[episode] += 1
+        elif row["kind"] in {"trigger", "update"} and (episode not in its_own or _wakes(row)):
+            openings[episode] += 1
+            its_own.add(episode)
+    return openings
+
+
+def _wakes(row: sqlite3.Row) -> bool:
+    loud = row["kind"] == "trigger" or bool(row["pages"])
+    return loud and row["was"] in {"snoozed", "acknowledged"}
+
+
+def _refused(rows: Sequence[sqlite3.Row]) -> set[str]:
+    """Name the incidents of which PagerDuty refused something for good, perhaps the end."""
+    return {r["incident"] for r in rows if (r["receiver"], r["state"]) == ("pagerduty", "dead")}
+
+
+def _wrong_end(
+    alerts: Sequence[Alert], states: dict[str, str], resolved: set[str], refused: set[str]
+) -> list[str]:
+    """Look for alerts that are open with nothing left to do, or closed before there was nothing."""
+    left_open = [
+        alert.key
+        for alert in alerts
+        if alert.state is not AlertState.RESOLVED
+        and all(states.get(incident) == "resolved" for incident in named(alert))
+        and refused.isdisjoint(named(alert))
+    ]
+    # Of an incident's own alerts the last stands for it: a new one takes the place of the former.
+    last = {":".join(named(alert)): alert for alert in alerts}
+    too_early = [
+        alert.key
+        for alert in last.values()
+        if alert.state is AlertState.RESOLVED and set(named(alert)) - resolved
+    ]
+    return left_open + too_early
 
 
 def _slack_messages(world: World) -> list[dict[str, Any]]:
@@ -174,8 +237,9 @@ def _delivery(body: dict[str, Any]) -> str | None:
     return metadata.get("event_payload", {}).get("delivery_id")
 
 
-def _slack(verdict: Verdict, world: World) -> None:
-    seen: set[str | None] = set()
+def _slack(verdict: Verdict, world: World, rows: Sequence[sqlite3.Row]) -> None:
+    """Count what repeats another message: what a storm has told is not to come alone as well."""
+    seen: set[str | None] = {row["id"] for row in rows if row["bundle"] not in {None, row["id"]}}
     for body in _slack_messages(world):
         name = _delivery(body)
         if name in seen:

@@ -4,20 +4,18 @@ import json
 import re
 import sys
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from services.alerter.notifiers.alertmanager import render as alertmanager
-from services.alerter.notifiers.email.letter import plain
+from services.alerter.notifiers.email.letter import plain, plain_storm
 from services.alerter.notifiers.pagerduty import render as pagerduty
-from services.alerter.notifiers.slack.blocks import Message, render, reply
+from services.alerter.notifiers.slack.blocks import Message, bundle, render, reply
 from services.alerter.notifiers.webhook import render as webhook
-from tests.build import a_backlash, a_moment, a_subject, a_why, some_evidence
-from tests.outbox import LINK, a_delivery
-from uproar.backlash import Backlash, Event, Level
-from uproar.incident import Act, Incident, Verb, advance
-from uproar.notice import Language, Notice, NoticeKind, notice
+from tests.build import a_moment
+from tests.outbox import a_delivery
+from tests.told import acts, late, storm, story, to_the_operator, tried
+from uproar.notice import Language, NoticeKind
+from uproar.notice.storm import storm as said_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "messages.md"
 FOLDER = PAGE.with_suffix("")
@@ -66,78 +64,15 @@ an incident as `schemas/incident.v1.schema.json` has it, with the sentences of t
 The texts are not escaped for any page.
 """
 
-ENGLISH = (
-    "Air Quillon broke my cello and the desk laughed. Flight 212, I have it on video.",
-    "Third day, third agent, still no answer about a broken instrument. Never again @airquillon",
-    "So @airquillon, is this how you treat musicians? #QuillonBreaksCellos",
-)
-FRENCH = (
-    "Air Quillon a cassé mon violoncelle et le guichet a ri. Vol 212, j’ai la vidéo.",
-    "Troisième jour, troisième agent, toujours pas de réponse. Plus jamais @airquillon",
-    "Alors @airquillon, c’est ainsi que vous traitez les musiciens ?",
-)
+STORM = """\
+When more new pages are due than a receiver takes in 10 seconds, one message names them all, the worst
+first (up to 40 incidents in Slack, 100 in PagerDuty and in a letter). Each is an incident of its own.
+"""
 
-
-def story(language: Language) -> list[tuple[NoticeKind, Notice]]:
-    """A wave from its page to its end, told to one reader."""
-    texts = FRENCH if language is Language.FR else ENGLISH
-    note = "j’appelle l’escale" if language is Language.FR else "calling the station"
-    posts = tuple(
-        some_evidence(
-            id=f"push:{n}",
-            text=text,
-            url=f"https://social.example/posts/{n}",
-            created_at=a_moment(minutes=n - 5),
-        )
-        for n, text in enumerate(texts, start=1)
-    )
-    rise = {
-        "level": Level.CRISIS,
-        "page": True,
-        "posts": 412,
-        "authors": 287,
-        "severity": 83,
-        "why": a_why(negative=171.0, negative_share=0.86),
-        "at": a_moment(minutes=24),
-        "evidence": posts,
-    }
-    steps: list[tuple[NoticeKind, Any]] = [
-        (NoticeKind.TRIGGER, a_backlash(evidence=posts)),
-        (NoticeKind.ACKNOWLEDGE, Act(verb=Verb.ACKNOWLEDGE, by="Anna", note=note)),
-        (NoticeKind.UPDATE, a_backlash(Event.GREW, sequence=1, **rise)),
-        (
-            NoticeKind.RESOLVE,
-            a_backlash(
-                Event.ENDED,
-                sequence=2,
-                level=Level.CRISIS,
-                severity=12,
-                posts=655,
-                authors=402,
-                why=a_why(negative=2.0, negative_share=0.4),
-                at=a_moment(minutes=190),
-                evidence=(),
-            ),
-        ),
-    ]
-    incident: Incident | None = None
-    told = []
-    for kind, step in steps:
-        was = incident
-        heard = (
-            step.at + timedelta(minutes=1) if isinstance(step, Backlash) else a_moment(minutes=6)
-        )
-        incident, lines = advance(incident, step, now=heard)
-        said = notice(
-            incident,
-            lines[0],
-            subject=a_subject(),
-            url=LINK,
-            language=language,
-            was=was,
-        )
-        told.append((kind, said))
-    return told
+OPERATOR = """\
+`UPROAR_ALERTER_OPERATOR_WEBHOOK` is told when a part of uproar has been unwell for 30 seconds, again
+every half hour, and when it works again; signed with `UPROAR_ALERTER_OPERATOR_SECRET`, where given.
+"""
 
 
 def shown(message: Message) -> str:
@@ -177,6 +112,36 @@ def slack(language: Language) -> str:
     kind, said = later[-1]
     parts += ["And the message itself in the end:", shown(render(said, kind))]
     return "\n\n".join(parts)
+
+
+def done_by_people() -> str:
+    (_, snoozed), (trigger, reopened), (_, judged) = acts()
+    return "\n\n".join(
+        [
+            "Snoozed, in the thread of the message:",
+            shown(reply(snoozed)),
+            "Opened again, a new message, so that it wakes somebody:",
+            shown(render(reopened, trigger)),
+            "A false alarm, in the thread; the rest of the wave is not told any more:",
+            shown(reply(judged)),
+        ]
+    )
+
+
+def in_a_storm() -> str:
+    delivery = storm()
+    notices = [delivery.notice, *delivery.bundle]
+    event = pagerduty(delivery, key=f"uproar:7f3c:storm:{delivery.id}:1")
+    return "\n\n".join(
+        [
+            "In Slack:",
+            shown(bundle(notices)),
+            "As a letter:",
+            f"```\n{plain_storm(said_of(notices))}```",
+            "In PagerDuty, one alert; it is acknowledged and resolved with the last of its incidents:",
+            f"```json\n{json.dumps(event, indent=2, ensure_ascii=False)}\n```",
+        ]
+    )
 
 
 def document() -> str:
@@ -220,6 +185,29 @@ def document() -> str:
         picture("webhook", "The event at an endpoint"),
         WEBHOOK,
         f"```json\n{json.dumps(hook, indent=2, ensure_ascii=False)}\n```",
+        "\n## What people do\n",
+        picture("slack-acts-en", "Snoozed, opened again, judged a false alarm"),
+        done_by_people(),
+        "\n## A page that comes late\n",
+        picture("slack-late-en", "A page that had to catch up"),
+        shown(render(late(), NoticeKind.TRIGGER)),
+        "\n## A storm\n",
+        picture("slack-storm-en", "Many incidents in one message"),
+        picture("email-storm-en", "The same as a letter"),
+        STORM,
+        in_a_storm(),
+        "\n## A test\n",
+        picture("slack-test-en", "A test message"),
+        "What `POST /v1/receivers/NAME/test` and `uproar init` send, in Slack and as a letter:\n",
+        shown(render(tried(), NoticeKind.CANARY)),
+        f"\n```\n{plain(tried())}```",
+        "\n## To the operator\n",
+        picture("operator", "uproar is unwell, and well again"),
+        OPERATOR,
+        *(
+            f"```json\n{json.dumps(event, indent=2, ensure_ascii=False)}\n```"
+            for event in to_the_operator()
+        ),
     ]
     return "\n".join(parts) + "\n"
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import promql_parser
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
 from services.alerter import metrics as alerter
 from services.classifier import metrics as classifier
@@ -141,6 +143,64 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do():
     for rule in ALERTS:
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert set(rule["annotations"]) == {"summary", "description"}
+
+
+RULE_TESTS = yaml.safe_load((DEPLOY / "prometheus" / "rules.test.yml").read_text("utf-8"))["tests"]
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in ALERTS])
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(alert):
+    fires = {
+        bool(case["exp_alerts"])
+        for test in RULE_TESTS
+        for case in test["alert_rule_test"]
+        if case["alertname"] == alert
+    }
+    assert fires == {True, False}
+
+
+AT_START = """
+from prometheus_client import generate_latest
+from services.alerter import metrics as alerter
+from services.alerter.consume import Taker
+from services.classifier import metrics as classifier
+from services.classifier.guard import Guard
+from services.ingest import metrics as ingest
+Guard("uproar-score", None, dead_letters="dead", down=())
+Taker(None, None, None)
+for registry in (ingest.REGISTRY, classifier.REGISTRY, alerter.REGISTRY):
+    print(generate_latest(registry).decode())
+"""
+"""What the processes build before they read their first record."""
+
+
+def test_every_counter_of_an_alert_is_0_before_anything_has_happened():
+    # increase() of a counter that is born with its first rise sees no rise.
+    done = subprocess.run(
+        [sys.executable, "-c", AT_START], capture_output=True, text=True, timeout=60, check=True
+    )
+    shown = [
+        sample
+        for family in text_string_to_metric_families(done.stdout)
+        for sample in family.samples
+        if family.type == "counter"
+    ]
+    asked = [
+        selector
+        for rule in ALERTS
+        for selector in selectors(rule["expr"])
+        if selector.name.endswith("_total")
+    ]
+    assert {s.name for s in asked} >= {"uproar_classifier_dead_letters_total"}
+    for selector in asked:
+        wanted = {m.name: m.value for m in selector.matchers.matchers}
+        found = [
+            sample.value
+            for sample in shown
+            if sample.name == selector.name and sample.labels.items() >= wanted.items()
+        ]
+        assert found, f"{selector.name} {wanted} is not there from the start"
+        assert set(found) == {0}
 
 
 def test_what_is_scraped_are_the_three_services_on_their_ports():

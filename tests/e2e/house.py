@@ -184,11 +184,21 @@ class House:
             if line["backlash"]
         }
 
-    def metric(self, service: str, name: str) -> float:
-        """Return the sum of a metric over its labels."""
+    def metric(self, service: str, name: str, **labels: str) -> float:
+        """
+        Return the sum of a metric over the labels that are not given; 0 where it has none yet.
+
+        Raises:
+            AssertionError: The service has no such metric.
+        """
         text = httpx.get(self.url(service, "/metrics"), timeout=60).text
-        families = text_string_to_metric_families(text)
-        return sum(s.value for family in families for s in family.samples if s.name == name)
+        families = list(text_string_to_metric_families(text))
+        known = {family.name for family in families}
+        known |= {f"{family.name}_total" for family in families if family.type == "counter"}
+        known |= {sample.name for family in families for sample in family.samples}
+        assert name in known, f"{service} has no metric {name}"
+        samples = [s for family in families for s in family.samples if s.name == name]
+        return sum(s.value for s in samples if s.labels.items() >= labels.items())
 
     def wait_until_judged(self, end: datetime) -> None:
         """Wait until detection has come to the end of a moment's minute, in every partition."""

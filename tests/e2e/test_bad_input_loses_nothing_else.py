@@ -67,11 +67,22 @@ def test_a_body_that_cannot_be_read_is_refused_whole_and_the_next_is_taken(home:
     assert home.push([a_post("after")]).json()["accepted"] == 1
 
 
-def test_all_that_was_accepted_reaches_detection(home: House) -> None:
-    accepted = home.metric("ingest", "uproar_ingest_posts_total")
-    assert accepted > 0
-    home.wait(
-        "everything to be scored",
-        lambda: home.metric("classifier", "uproar_classifier_posts_total") > 0,
-    )
-    assert home.metric("classifier", "uproar_classifier_dead_letters_total") == 0
+def test_all_that_was_accepted_is_scored_and_none_of_it_is_buried(home: House) -> None:
+    good = [a_post(f"whole-{number}") for number in range(150)]
+    bad = [post for post, _ in BAD.values()]
+    before, buried = accepted(home), home.metric("classifier", BURIED)
+
+    answer = home.push([*good, *bad]).json()
+    assert (answer["accepted"], answer["rejected"]) == (len(good), len(bad))
+    assert accepted(home) == before + len(good)
+    home.wait("them to be scored", lambda: home.metric("classifier", SCORED) >= accepted(home))
+    assert home.metric("classifier", SCORED) == accepted(home)
+    assert home.metric("classifier", BURIED) == buried
+
+
+SCORED, BURIED = "uproar_classifier_posts_total", "uproar_classifier_dead_letters_total"
+
+
+def accepted(home: House) -> float:
+    """Return how many posts ingest has accepted in all its life, other tests' among them."""
+    return home.metric("ingest", "uproar_ingest_posts_total", verdict="accepted")

@@ -17,6 +17,7 @@ from uproar.backlash import Backlash
 from uproar.subject import watch_list
 
 SEEDS = range(1, 21)
+AFTERWARDS = timedelta(hours=6)
 BUDGETED = len(SEEDS) * 6.65 / 30.4
 """Pages that one a month allows in the calm days of all the seeds."""
 
@@ -61,7 +62,7 @@ def test_the_backlash_pages_and_the_giveaway_never_does(
     assert after, "the backlash did not page"
     assert {page.subject for page in found} == {SUBJECT}
     begun, ended = told.giveaway
-    assert not any(begun <= page.at <= ended + timedelta(hours=6) for page in found)
+    assert not any(begun <= page.at <= ended + AFTERWARDS for page in found)
     assert all(page.authors >= round(page.why.negative) for page in found), "two numbers of people"
     minutes = (after[0].at - told.onset) / timedelta(minutes=1)
     print(f"seed {seed}: paged {minutes:.0f} minutes after the song")
@@ -71,6 +72,15 @@ def test_the_backlash_pages_and_the_giveaway_never_does(
 def test_six_calm_days_each_stay_far_within_a_budget_of_one_page_a_month(
     pages: dict[int, tuple[Story, list[Backlash]]],
 ) -> None:
-    """133 days together: 4.4 pages would be on budget; measured: none."""
+    """133 days together: 4.4 pages would be on budget; measured: two."""
     early = [page for told, found in pages.values() for page in found if page.at < told.onset]
+    paged = sum(any(page.at >= told.onset for page in found) for told, found in pages.values())
+    given = sum(
+        any(told.giveaway[0] <= page.at <= told.giveaway[1] + AFTERWARDS for page in found)
+        for told, found in pages.values()
+    )
+    print(
+        f"{len(pages)} seeds: backlash paged {paged}, giveaway paged {given}, "
+        f"pages on calm days {[f'{page.at:%a %H:%M}: {page.why.summary}' for page in early]}"
+    )
     assert len(early) <= BUDGETED / 2

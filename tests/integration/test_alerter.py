@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -364,13 +365,14 @@ async def degraded(house: House) -> bool:
 async def test_killed_at_once_after_an_event_and_started_again_it_pages_once(
     tmp_path: Path, address: Address, receivers: StandIns
 ):
-    house = House(tmp_path, address, receivers)
+    house, rng = House(tmp_path, address, receivers), Random(1)
     episodes = [f"e_{uuid4().hex}" for _ in range(5)]
     with running(house):
         await house.begin()
         for episode in episodes:
+            await house.until(lambda: fine(house))  # it reads: or the kill hits an empty house
             await send(address, BACKLASH, an_event(episode=episode))
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(rng.uniform(0, 0.5))  # somewhere between the topic and the receipt
             await asyncio.to_thread(house.end, signal.SIGKILL)
             house.start()
 

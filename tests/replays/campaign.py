@@ -139,7 +139,8 @@ def main(
     print(shown)
     if write:
         count = sum(wanted.name in done for wanted in runs)
-        runs_said = f"Runs in this table: {count}, of {len(list(plan(streams(data), (1, 4, 12))))}."
+        whole = len(list(plan(streams(data), (1, 4, 12))))
+        runs_said = f"Runs in this table: {count}, of {whole}; of the code and model `{code}`."
         write.write_text(f"{INTRODUCTION}\n{runs_said}\n\n{shown}\n", "utf-8")
     left = sum(wanted.name not in done for wanted in runs)
     different = [one.name for one in done.values() if one.differences]

@@ -180,13 +180,6 @@ def test_a_stranger_hour_earlier_in_the_day_hides_no_crowd_beyond_the_ceiling(ra
     assert finding(decision, 0).statistic > 0
 
 
-def test_a_month_of_alarms_leaves_a_threshold_that_a_crowd_can_reach_without_the_ceiling():
-    table = staged(a_subject())
-    calm = a_subject()["thresholds"][0, ALERT]
-    assert (table["thresholds"][0, ALERT] > calm).all()
-    assert np.isfinite(table["thresholds"]).all()
-
-
 def test_the_ceiling_opens_no_gate():
     most = the_ceiling(a_subject())
     for given in ({"authors": 1}, {"posts": most * 20}):

@@ -1,4 +1,4 @@
-"""A subject added or changed over the API reaches ingest and detection within ten seconds."""
+"""A subject added or changed over the API reaches ingest and detection while they run; how soon is printed."""
 
 import time
 from datetime import UTC, datetime
