@@ -49,8 +49,8 @@ class Model:
         if state != self.state:
             self.state, self.by, self.away = state, by, self.posts
 
-    def grows(self, level: Level, posts: int, *, new: bool) -> None:
-        back = level.rank > self.worst or posts >= 2 * max(self.away, 1)
+    def grows(self, level: Level, posts: int, *, new: bool, page: bool) -> None:
+        back = level.rank > self.worst or page or posts >= 2 * max(self.away, 1)
         quiet = self.muted or self.merged
         self.worst, self.posts = max(self.worst, level.rank), max(self.posts, posts)
         if self.state == "none" or new or (self.state in AWAY and back and not quiet):
@@ -92,7 +92,7 @@ class IncidentMachine(RuleBasedStateMachine):
     )
     def grows(self, event: Event, level: Level, severity: int, posts: int, page: bool) -> None:
         self.happens(self.an_event(event, level=level, severity=severity, posts=posts, page=page))
-        self.model.grows(level, posts, new=False)
+        self.model.grows(level, posts, new=False, page=page)
         self.heard_new(page)
 
     @precondition(lambda self: self.heard and not self.model.merged)
@@ -101,7 +101,7 @@ class IncidentMachine(RuleBasedStateMachine):
         self.model.wave += 1
         self.happens(self.an_event(Event.OPENED, level=level, posts=posts, page=page))
         self.model.worst, self.model.posts, self.model.muted = level.rank, posts, False
-        self.model.grows(level, posts, new=True)
+        self.model.grows(level, posts, new=True, page=page)
         self.heard_new(page)
 
     @rule(event=st.sampled_from([Event.SUBSIDED, Event.ENDED]), level=LEVELS)

@@ -53,14 +53,12 @@ def echoed(lead: Incident, event: Backlash, now: datetime) -> tuple[Incident, li
     """
     Let the growth of an incident that was merged into ``lead`` reach it.
 
-    Only numbers cross: evidence and sentences stay with the subject that they are about. A page
-    opens what was put away: somebody must be able to take what wakes them.
+    Only numbers cross: evidence and sentences stay with the subject that they are about.
     """
     if event.event not in _GROWTH:
         return lead, []
     told = replace(event, page=event.page and not lead.muted)
-    back = told.page and lead.state in _PUT_AWAY
-    happening = Happening.ROSE if back else _happening(lead, event)
+    happening = _happening(lead, told)
     grown = _larger(lead, event, now)
     grown = replace(grown, severity=max(lead.severity, event.severity))
     after, lines = _written(grown, told, happening, before=lead.state, now=now)
@@ -115,6 +113,9 @@ def _happening(incident: Incident, event: Backlash) -> Happening:
     if event.event not in _GROWTH or incident.muted:
         return Happening(event.event.value)
     if event.level.rank > incident.level.rank:
+        return Happening.ROSE
+    if event.page and incident.state in _PUT_AWAY:
+        # One merged into it was as bad before. Somebody must be able to take what wakes them.
         return Happening.ROSE
     size = incident.put_away_posts
     if incident.state in _PUT_AWAY and size is not None and event.posts >= 2 * max(size, 1):

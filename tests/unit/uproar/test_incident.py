@@ -426,6 +426,17 @@ def test_a_page_of_a_merged_incident_opens_the_other_one_however_bad_that_was(aw
     assert (after.state, told.happened, told.page) == (State.OPEN, Happening.ROSE, True)
 
 
+@pytest.mark.parametrize("away", [resolve(), snooze()], ids=["resolved", "snoozed"])
+def test_a_page_of_its_own_opens_it_though_one_merged_into_it_was_as_bad_before(away: Act):
+    crisis = a_backlash(Event.GREW, sequence=1, level=Level.CRISIS, page=True, severity=90)
+    lead, _ = echoed(an_incident(), replace(crisis, id="b_of_the_merged"), NOON)
+    put_away, _ = advance(lead, away, now=NOON)
+
+    after, (told,) = advance(put_away, crisis, now=NOON)
+
+    assert (after.state, told.happened, told.page) == (State.OPEN, Happening.ROSE, True)
+
+
 def test_only_growth_of_a_merged_incident_reaches_the_other_one():
     lead = replace(an_incident(), id=LEAD)
 

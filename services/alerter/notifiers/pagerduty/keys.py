@@ -3,7 +3,8 @@ Keys: which alert in PagerDuty stands for an incident; a ``dedup_key`` names it.
 
 A trigger on an alert that somebody has acknowledged wakes nobody. Who must be woken again gets a new
 alert, whose key ends in the number of the transition, and the former one is resolved before: both
-can be repeated, however often an answer is lost.
+can be repeated, however often an answer is lost. So is that of an earlier wave, which nothing else
+would close where somebody has opened the incident again.
 """
 
 from typing import Final
@@ -27,12 +28,13 @@ def dedup_key(delivery: Delivery, installation: str) -> str:
 
 def replaced(delivery: Delivery, installation: str) -> str | None:
     """Name the alert whose place a new one takes; None where the delivery needs no new one."""
-    if delivery.bundle or not _wakes_again(delivery):
+    if delivery.bundle:
         return None
     told = incident_of(delivery.parent_ref, installation)
     if delivery.parent_ref and told and told[0] == delivery.incident:
-        return delivery.parent_ref  # of an earlier episode, perhaps
-    return _first(delivery, installation)
+        later = delivery.kind is NoticeKind.TRIGGER and told[1] < delivery.episode
+        return delivery.parent_ref if later or _wakes_again(delivery) else None
+    return _first(delivery, installation) if _wakes_again(delivery) else None
 
 
 def alerts(standing: Delivery, installation: str) -> list[str]:

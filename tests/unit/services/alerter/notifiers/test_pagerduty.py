@@ -202,6 +202,10 @@ async def test_a_new_wave_has_an_alert_of_its_own_and_leaves_none_behind():
     await duty.told(RESOLVE, 4, episode=2)
     await duty.told(TRIGGER, 5, episode=3, before=State.RESOLVED)
     assert duty.alerts[1:] == [("2.3", "resolved"), ("3", "triggered")]
+    await duty.told(TRIGGER, 6, episode=4, before=State.OPEN)  # somebody had opened it again
+    assert duty.alerts[2:] == [("3", "resolved"), ("4", "triggered")]
+    await duty.told(TRIGGER, 7, episode=3, before=State.OPEN)  # what the wave before still said
+    assert duty.alerts[3] == ("4", "triggered")
 
 
 async def test_while_the_former_alert_cannot_be_closed_no_second_one_is_opened():
