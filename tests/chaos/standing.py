@@ -30,21 +30,35 @@ def misled(
     """
     Name whoever does not know how an incident stands, though they know of it or somebody must take it.
 
-    What was put away in a silence before anybody heard of it is told to nobody. What a receiver
-    refused for good it does not know. PagerDuty rings again for what pages though somebody has it
+    What was put away in a silence before anybody heard of it, or of its last wave, is told to
+    nobody. What a receiver refused for good it does not know. PagerDuty rings again for what pages though somebody has it
     (``woken``).
     """
     dead = {(row["receiver"], row["incident"]) for row in rows if row["state"] == "dead"}
+    last = _last_waves(rows)
     for receiver in plan.receivers:
         known = _KNOWN[receiver](world, rows, states)
         for incident, state in states.items():
             told = known.get(incident)
-            if (receiver, incident) in dead or (told is None and state != "open"):
+            unheard = told is None or (told == "resolved" and (receiver, incident) not in last)
+            if (receiver, incident) in dead or (unheard and state != "open"):
                 continue
             if incident in woken and (receiver, told) == ("pagerduty", "open"):
                 continue
             if told != state:
                 yield f"{receiver} takes {incident}, which is {state}, for {told or 'nothing'}"
+
+
+def _last_waves(rows: Sequence[sqlite3.Row]) -> set[tuple[str, str]]:
+    """Name receivers and incidents of whose last wave they were told that it rises."""
+    newest: dict[str, int] = {}
+    for row in rows:
+        newest[row["incident"]] = max(newest.get(row["incident"], 0), row["episode"])
+    return {
+        (row["receiver"], row["incident"])
+        for row in rows
+        if row["kind"] in {"trigger", "update"} and row["episode"] == newest[row["incident"]]
+    }
 
 
 def _slack(world: World, rows: Sequence[sqlite3.Row], _: dict[str, str]) -> dict[str, str]:
