@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas import generate
 from tests import build
 from uproar import topics
+from uproar.assessment import Scores
 from uproar.errors import Malformed
 from uproar.subject import Kind, Subject
 from uproar.wire import DeadLetter, Record, dead_letter
@@ -29,6 +30,14 @@ LEAVES = {
     type(None): st.none(),
     datetime: st.datetimes(
         datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.sampled_from(ZONES)
+    ),
+    # Scores are probabilities, or a record is malformed.
+    Scores: st.builds(
+        Scores,
+        **{
+            name: st.floats(0, 1) if hint is float else st.none() | st.floats(0, 1)
+            for name, hint in get_type_hints(Scores).items()
+        },
     ),
     # A subject obeys rules of its own: an id of few signs, a name, a budget, a purpose.
     Subject: st.builds(
