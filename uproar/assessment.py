@@ -15,10 +15,6 @@ class Scores:
     Calibrated probabilities 0..1 (``complaint_severity``: 0..4); None for a head not trained.
 
     The three of sentiment sum to 1.
-
-    Raises:
-        ValueError: One is out of its range. What a stranger wrote into a topic must not reach the
-            sums of detection: a record that says so is malformed.
     """
 
     negative: float
@@ -32,6 +28,7 @@ class Scores:
     sarcasm: float | None = None
 
     def __post_init__(self) -> None:
+        # What a stranger wrote into a topic must not reach the sums of detection: malformed.
         said = (
             self.negative,
             self.neutral,
