@@ -365,9 +365,7 @@ class Advancer:
         self, step: _Step, line: Transition, receiver: Receiver, kind: NoticeKind, arrival: Arrival
     ) -> Delivery:
         known = line.before
-        if (
-            line.happened is Happening.UNSILENCE
-        ):  # they know it as it stood when they were told last
+        if line.happened is Happening.UNSILENCE:  # they know what they were told last
             known = step.heard.get(receiver.name)
         said = notice(
             step.after,
