@@ -33,6 +33,7 @@ from uproar.wire import Record
 DOWN = (KafkaError, ProducerSendError)
 CALL_TIMEOUT = 30.0  # seconds, as all below: a question to the broker
 PROBE_EVERY, PROBE_MISSING = 5.0, 15.0
+GATHER_SECONDS = 0.02  # for a batch that is not full; a push comes at once, so longer only delays
 STOP_TIMEOUT = 10.0
 _DAY = 86_400.0
 _BYTES = {"key_type": bytes, "value_type": bytes}
@@ -131,7 +132,7 @@ class Worker:
 
     async def _consume(self, stream: Any) -> None:
         # noack() first: noack_take() alone acknowledges its whole queue unprocessed when it ends
-        async for events in stream.noack().noack_take(self._batch, within=0.1):
+        async for events in stream.noack().noack_take(self._batch, within=GATHER_SECONDS):
             try:
                 batches = defaultdict(list)
                 for message in (event.message for event in events):
