@@ -467,7 +467,7 @@ class Oracle:
         return Look(
             highest=sum(people >= floor for floor in policy.authors) - 1,
             share=negative >= expected - policy.below * noise,
-            enough=negative - mean - math.sqrt(beyond) / 2 >= policy.excess_share * beyond,
+            enough=negative - mean - math.sqrt(beyond) / 4 >= policy.excess_share * beyond,
             mostly=negative - mean - math.sqrt(beyond) / 2 >= policy.mostly * beyond,
             reached=sum(statistic >= threshold for threshold in thresholds) - 1,
             statistic=statistic,

@@ -64,11 +64,11 @@ def judge(seen: Scan, authors: Array, policy: Policy) -> Verdicts:
     noise = np.sqrt(expected * (1 - seen.usual_share) + (0.1 * posts) ** 2 + 1e-9)
     share = negative >= expected - policy.below * noise
     beyond = np.maximum(posts - seen.usual_posts, 1e-9)
-    # Less one standard deviation, at most: a share that chance brings now and then is none.
-    excess = negative - seen.usual_negative - 0.5 * np.sqrt(beyond)
-    enough = excess >= policy.excess_share * beyond
+    excess, deviation = negative - seen.usual_negative, 0.5 * np.sqrt(beyond)  # at most
+    # A share that chance brings now and then is none.
+    enough = excess - policy.excess_doubt * deviation >= policy.excess_share * beyond
     # A few minutes of happy talk may be angry by chance: six hours of it are not.
-    mostly = excess >= policy.mostly * beyond
+    mostly = excess - deviation >= policy.mostly * beyond
     excess_passes = (enough & enough[:, CONTEXT]) | mostly
     # Two of them may be people of whom the model is unsure: together they are as good as certain.
     # (In an hour only: in longer windows one person counts more than once.)

@@ -66,10 +66,10 @@ class Policy:
         share: Negative share of a subject of which nothing is known.
         share_prior: Posts that belief is worth.
         below: Standard deviations under its usual share at which a share is too low.
-        excess_share: Least share of negative posts among those beyond the usual, less one standard
-            deviation. In the last six hours too: in a few minutes of happy talk chance may put so
-            many.
-        mostly: From this share on, less as much, the last six hours do not matter.
+        excess_share, excess_doubt: Least share of negative posts among those beyond the usual, less
+            so many standard deviations. In the last six hours too: in a few minutes of happy talk
+            chance may put so many.
+        mostly: From this share on, less one standard deviation, the last six hours do not matter.
         authors: Distinct authors of negative posts a level needs at least, by level.
         unsure_authors: So many of them the sum of probabilities may stand for.
         staged: Share of repeats and copies from which a wave looks staged.
@@ -120,6 +120,7 @@ class Policy:
     share_prior: float = 10.0
     below: float = 1.64
     excess_share: float = 0.35
+    excess_doubt: float = 0.5
     mostly: float = 0.65
     authors: tuple[int, int, int] = (3, 4, 6)
     unsure_authors: int = 2
