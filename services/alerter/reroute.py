@@ -50,6 +50,7 @@ async def _reroute(
     receivers: Collection[ReceiverName],
     now: datetime,
 ) -> None:
+    await incidents.alone(transaction)  # what it quotes must not be taken back meanwhile
     incident = await incidents.locked(transaction, incident_id)
     page = await stray.page(transaction, incident_id, receivers)
     if incident is not None and incident.state is State.OPEN and page is not None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import select, text, update
 from services.alerter.advance import Advancer
 from services.alerter.notifier import Sent
 from services.alerter.privacy import ALWAYS, Author, Privacy
+from services.alerter.reroute import reroute
 from services.alerter.store import answers, audit, erasure, history, past, readings, silences
 from services.alerter.store.database import Database
 from services.alerter.store.filter import Filter
@@ -31,7 +33,7 @@ from services.ingest.sources import SOURCES
 from tests.build import NOON, a_backlash, a_deletion, a_moment, some_evidence
 from tests.databases import drop, migrated, new_url
 from uproar.backlash import EpisodeId, Event
-from uproar.incident import Act, Incident, IncidentId, Verb
+from uproar.incident import Act, IncidentId, Verb
 from uproar.post import PostId, pseudonym
 from uproar.routing import Receiver, ReceiverName, Route
 from uproar.watermark import SourceState, State
@@ -204,7 +206,28 @@ async def test_who_is_erased_while_an_event_is_heard_is_not_told_on(tmp_path: Pa
     assert TEXT not in left
 
 
-async def wait_for_each_other(database: Database, tasks: list[asyncio.Task[Incident]]) -> None:
+async def test_who_is_erased_while_a_page_is_rerouted_is_not_told_on(tmp_path: Path):
+    url = new_url(tmp_path, "postgresql")
+    async with migrated(url) as database:
+        evidence = (some_evidence("push:1", text=TEXT, author="a_1"),)
+        await an_advancer(database, lambda: NOON).hear(a_backlash(evidence=evidence), Arrival())
+        pager = Receiver(name=ReceiverName("pager"))
+        routes = [Route(name="default", receivers=(pager,))]
+        async with database.writing() as transaction:
+            await erasure.forget(transaction, [a_deletion(author="a_1")], now=NOON)
+            moving = reroute(database, routes=routes, receivers=[pager.name], now=NOON)
+            waiting = asyncio.create_task(moving)
+            await wait_for_each_other(database, [waiting])
+        assert await waiting == 1
+        left = await everything(database)
+        async with database.reading() as transaction:
+            paged = set(await transaction.scalars(select(DELIVERIES.c.receiver)))
+    drop(url)
+    assert "pager" in paged
+    assert TEXT not in left
+
+
+async def wait_for_each_other(database: Database, tasks: list[asyncio.Task[Any]]) -> None:
     """Return once each of these writers waits for another to end."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
