@@ -249,13 +249,20 @@ async def _note(
 
 
 def _changed(before: Subject, after: Subject) -> dict[str, Any]:
-    """Say for each field that is another what it was and is; of a list what came and what went."""
+    """
+    Say for each field that is another what it was and is; of a list what came and what went.
+
+    Of a person the names of the fields alone: the audit outlives the watch on them.
+    """
     changed: dict[str, Any] = {}
+    private = Kind.PERSON in {before.kind, after.kind}
     for name in SubjectFields.model_fields:
         was, now = getattr(before, name), getattr(after, name)
         if was == now:
             continue
-        if isinstance(was, tuple):
+        if private:
+            changed[name] = {}
+        elif isinstance(was, tuple):
             added, removed = (sorted(set(now) - set(was)), sorted(set(was) - set(now)))
             changed[name] = {"added": added, "removed": removed}
         else:

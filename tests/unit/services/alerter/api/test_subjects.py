@@ -51,10 +51,11 @@ async def test_a_subject_is_made_shown_listed_changed_and_deleted(call, clock):
 
 
 async def test_the_audit_says_what_of_a_subject_was_changed(call):
-    await call("PUT", "/v1/subjects/ada", json=ADA)
+    brand = ADA | {"kind": "brand"}
+    await call("PUT", "/v1/subjects/ada", json=brand)
     changes = {"name": "Ada", "aliases": ["Countess", "Ada Lovelace"], "country": None}
-    await call("PUT", "/v1/subjects/ada", json=ADA | changes)
-    await call("PUT", "/v1/subjects/ada", json=ADA | changes)
+    await call("PUT", "/v1/subjects/ada", json=brand | changes)
+    await call("PUT", "/v1/subjects/ada", json=brand | changes)
 
     entries = (await call("GET", "/v1/audit", params={"target": "ada"})).json()["items"]
 
@@ -70,6 +71,15 @@ async def test_the_audit_says_what_of_a_subject_was_changed(call):
         ),
         ("subject.replace", {}),
     ]
+
+
+async def test_the_audit_says_of_a_person_which_fields_were_changed_and_nothing_else(call):
+    await call("PUT", "/v1/subjects/ada", json=ADA)
+    await call("PUT", "/v1/subjects/ada", json=ADA | {"name": "Ada", "handles": ["@countess"]})
+
+    entries = (await call("GET", "/v1/audit", params={"target": "ada"})).json()["items"]
+
+    assert entries[0]["detail"] == {"name": {}, "handles": {}}
 
 
 async def test_put_makes_what_is_not_there_yet(call):
