@@ -15,7 +15,6 @@ import httpx
 import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
-from ulid import ULID
 
 from services import traces
 from services.alerter import metrics, notifiers
@@ -38,6 +37,7 @@ from services.alerter.api import routes as route_list
 from services.alerter.api import schedules as schedule_list
 from services.alerter.api.classifier import ClassifierWatch
 from services.alerter.api.problems import BodyLimit, add_problems
+from services.alerter.beginning import Beginning
 from services.alerter.callbacks import Callbacks
 from services.alerter.console import pages
 from services.alerter.consume import Consumer, Taker
@@ -48,9 +48,8 @@ from services.alerter.notifier.exchange import Surroundings
 from services.alerter.notifiers.webhook import signing_key
 from services.alerter.operator import Operator
 from services.alerter.publish import Publisher
-from services.alerter.reroute import reroute
 from services.alerter.settings import AlerterSettings, Document, read
-from services.alerter.store import backlog, facts, history, migrate, retention, verdicts
+from services.alerter.store import backlog, history, migrate, retention, verdicts
 from services.alerter.store import subjects as watch_list
 from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
@@ -62,7 +61,6 @@ from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.incident import State
 from uproar.routing import Receiver, Route, names_of, read_routes
 from uproar.schedule import Schedule, read_schedules
-from uproar.subject import Subject
 
 LOOK_EVERY: Final = timedelta(seconds=2)
 PRUNE_EVERY: Final = timedelta(hours=1)
@@ -103,7 +101,8 @@ async def main(stop: asyncio.Event) -> None:
     routes, schedules = routes_of(document)
     told = notifiers.receivers(document.receivers)
     database = Database(settings.database_url)
-    beginning, health = Beginning(database, document.subjects, routes, told), Health()
+    health = Health()
+    beginning = Beginning(database, document.subjects, routes, told, clock=wall_clock)
     health.watch("database", lambda: beginning.problem)
     async with httpx.AsyncClient() as probing, notifiers.new_client() as sending:
         operator = Operator(
@@ -304,59 +303,6 @@ def routes_of(document: Document) -> tuple[tuple[Route, ...], tuple[Schedule, ..
         return read_routes(document.routes, known, schedules), schedules
     except Malformed as error:
         raise Misconfigured(str(error)) from error
-
-
-async def _begin(database: Database, subjects_: Sequence[Subject]) -> str:
-    """Migrate, take the watch-list file over, and return the name of this installation."""
-    await migrate.migrate(database)
-    now = wall_clock()
-    async with database.writing() as transaction:
-        seeded = await watch_list.seed(transaction, subjects_, now=now)
-        installation = await facts.installation(transaction, str(ULID.from_datetime(now)))
-    log.info("watching", subjects={subject: what.value for subject, what in seeded.items()})
-    return installation
-
-
-class Beginning:
-    """
-    Brings the database to this version, and what stands in it to these settings.
-
-    A database that is away is waited for: meanwhile the operator is told.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        subjects_: Sequence[Subject],
-        routes: Sequence[Route],
-        receivers_: Sequence[Receiver],
-    ) -> None:
-        self.problem: str | None = None
-        self._database, self._subjects = database, subjects_
-        self._routes, self._receivers = routes, [receiver.name for receiver in receivers_]
-
-    async def run(self, stop: asyncio.Event) -> str | None:
-        """Return the name of this installation; None where ``stop`` came first."""
-        while not stop.is_set():
-            try:
-                installation = await _begin(self._database, self._subjects)
-                await self._reroute()
-            except Unavailable as error:
-                self.problem = str(error)
-                log.error("cannot begin yet", reason=self.problem)
-            else:
-                self.problem = None
-                return installation
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_EVERY.total_seconds())
-        return None
-
-    async def _reroute(self) -> None:
-        count = await reroute(
-            self._database, routes=self._routes, receivers=self._receivers, now=wall_clock()
-        )
-        if count:
-            log.warning("what waited for receivers that are no more has an end", incidents=count)
 
 
 class Upkeep:

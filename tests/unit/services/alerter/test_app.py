@@ -5,9 +5,10 @@ import httpx
 import pytest
 
 from services.alerter import app as wiring
-from services.alerter import metrics, operator
+from services.alerter import beginning, metrics, operator
 from services.alerter.advance import Advancer
 from services.alerter.app import Upkeep, application, main
+from services.alerter.beginning import Beginning
 from services.alerter.store import migrate, readings, subjects
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
@@ -17,6 +18,7 @@ from tests.databases import sqlite_url
 from uproar.backlash import Level
 from uproar.errors import Misconfigured, Unavailable
 from uproar.incident import Act, Verb
+from uproar.subject import Subject
 
 
 async def test_upkeep_measures_what_stands_in_the_database(
@@ -139,10 +141,14 @@ async def test_ready_is_about_the_database_and_only_degraded_without_the_broker(
     assert live.status_code == 200
 
 
+async def begun(database: Database, *watched: Subject) -> str | None:
+    begin = Beginning(database, watched, [], [], clock=wiring.wall_clock)
+    return await begin.run(asyncio.Event())
+
+
 async def test_the_beginning_migrates_seeds_and_names_the_installation_for_good(tmp_path):
     database = Database(sqlite_url(tmp_path))
-    first = await wiring._begin(database, [])
-    second = await wiring._begin(database, [])
+    first, second = [await begun(database) for _ in range(2)]
     await database.close()
 
     assert first == second
@@ -152,7 +158,7 @@ async def test_the_beginning_migrates_seeds_and_names_the_installation_for_good(
 async def test_an_alerter_that_finds_no_database_tells_its_operator_and_begins_when_it_is_back(
     tmp_path, monkeypatch
 ):
-    told, stop, begin, away = [], asyncio.Event(), wiring._begin, True
+    told, stop, migrates, away = [], asyncio.Event(), migrate.migrate, True
 
     async def tell(operator, what, part, trouble):
         nonlocal away
@@ -160,10 +166,10 @@ async def test_an_alerter_that_finds_no_database_tells_its_operator_and_begins_w
         away = False
         return True
 
-    async def may_begin(*given):
+    async def may_migrate(database):
         if away:
             raise Unavailable("the database does not answer")
-        return await begin(*given)
+        await migrates(database)
 
     def works(*_, health, **__):
         async def work(stop: asyncio.Event) -> None:
@@ -172,10 +178,10 @@ async def test_an_alerter_that_finds_no_database_tells_its_operator_and_begins_w
 
         return [work]
 
-    monkeypatch.setattr(wiring, "_begin", may_begin)
+    monkeypatch.setattr(migrate, "migrate", may_migrate)
     monkeypatch.setattr(wiring, "_works", works)
     monkeypatch.setattr(wiring, "logs", lambda *_: None)
-    monkeypatch.setattr(wiring, "LOOK_EVERY", timedelta(milliseconds=1))
+    monkeypatch.setattr(beginning, "RETRY_EVERY", timedelta(milliseconds=1))
     monkeypatch.setattr(operator, "LOOK_EVERY", timedelta(milliseconds=1))
     monkeypatch.setattr(operator, "GRACE", timedelta())
     monkeypatch.setattr(operator.Operator, "_tell", tell)
@@ -189,7 +195,7 @@ async def test_an_alerter_that_finds_no_database_tells_its_operator_and_begins_w
 
 async def test_the_watch_list_file_is_seeded_at_the_start(tmp_path):
     database = Database(sqlite_url(tmp_path))
-    await wiring._begin(database, [a_subject()])
+    await begun(database, a_subject())
     async with database.reading() as transaction:
         assert (await subjects.find(transaction, "air-quillon")).subject == a_subject()
     await database.close()
