@@ -7,14 +7,23 @@ from itertools import chain
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, FromClause, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    RowMapping,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
-from services.alerter.notifier import Delivery
+from services.alerter.notifier import Delivery, DeliveryId
 from services.alerter.store.database import Transaction
 from services.alerter.store.deletions import BLANK
 from services.alerter.store.tables import DELIVERIES
 from uproar.incident import IncidentId
 from uproar.incident import State as IncidentState
+from uproar.notice import Notice, NoticeKind
 from uproar.routing import SUPERSEDES, ReceiverName
 
 
@@ -32,6 +41,22 @@ class State(StrEnum):
 
 WAITING: Final = (State.PENDING, State.SENT_UNKNOWN, State.RETRY_AT)
 UNFINISHED: Final = (*WAITING, State.LEASED)
+
+
+def stored(row: RowMapping) -> Delivery:
+    """Return a delivery as it was written; how it stands is looked up by who asks."""
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        incident=IncidentId(row["incident"]),
+        episode=row["episode"],
+        sequence=row["sequence"],
+        receiver=ReceiverName(row["receiver"]),
+        kind=NoticeKind(row["kind"]),
+        notice=msgspec.convert(row["payload"], Notice),
+        created_at=row["created_at"],
+        accepted_at=row["accepted_at"],
+        traceparent=row["traceparent"],
+    )
 
 
 # --------------------------------------------------- inside the transaction of the incident

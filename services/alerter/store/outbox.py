@@ -1,6 +1,7 @@
 """Outbox: deliveries are leased in order and at the receiver's pace, and settled under a fence."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -32,11 +33,10 @@ from services.alerter.notifier import (
     Unknown,
 )
 from services.alerter.store.database import Database, Transaction, insert_into
-from services.alerter.store.deliveries import UNFINISHED, WAITING, State, within
+from services.alerter.store.deliveries import UNFINISHED, WAITING, State, stored, within
 from services.alerter.store.standby import NEEDED, PAGE, WANTED
 from services.alerter.store.tables import DELIVERIES, INCIDENTS, RECEIVERS
 from services.alerter.store.together import Together
-from uproar.incident import IncidentId
 from uproar.incident import State as IncidentState
 from uproar.notice import Notice, NoticeKind
 from uproar.routing import ReceiverName
@@ -316,15 +316,8 @@ async def _delivery(
     bundle = next((ref for ref in refs if ref.bundle), None)
     if row.bundle:  # a storm is over once all of it is: its lead must not take the others along
         ended = await _slowest(transaction, row.bundle) is IncidentState.RESOLVED
-    return Delivery(
-        id=DeliveryId(row.id),
-        incident=IncidentId(row.incident),
-        episode=row.episode,
-        sequence=row.sequence,
-        receiver=ReceiverName(row.receiver),
-        kind=NoticeKind(row.kind),
-        notice=msgspec.convert(row.payload, Notice),
-        created_at=row.created_at,
+    return replace(
+        stored(row._mapping),
         attempt=row.attempt + 1,
         fence=row.fence + 1,
         doubtful=row.doubtful,
@@ -335,8 +328,6 @@ async def _delivery(
         bundle=await _bound(transaction, row) if row.bundle else (),
         bundle_ref=bundle.provider_ref if bundle else None,
         bundle_state=await _slowest(transaction, bundle.bundle) if bundle else None,
-        accepted_at=row.accepted_at,
-        traceparent=row.traceparent,
     )
 
 

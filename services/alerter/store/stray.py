@@ -3,15 +3,14 @@
 from collections.abc import Collection
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import select, update
 
-from services.alerter.notifier import Delivery, DeliveryId
+from services.alerter.notifier import Delivery
 from services.alerter.store.database import Transaction
-from services.alerter.store.deliveries import UNFINISHED, WAITING, State, within
+from services.alerter.store.deliveries import UNFINISHED, WAITING, State, stored, within
 from services.alerter.store.tables import DELIVERIES
 from uproar.incident import IncidentId
-from uproar.notice import Notice, NoticeKind
+from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
 
@@ -42,21 +41,8 @@ async def page(
         )
         .order_by(DELIVERIES.c.sequence.desc())
     )
-    row = (await transaction.execute(query.limit(1))).one_or_none()
-    if row is None:
-        return None
-    return Delivery(
-        id=DeliveryId(row.id),
-        incident=incident,
-        episode=row.episode,
-        sequence=row.sequence,
-        receiver=ReceiverName(row.receiver),
-        kind=NoticeKind(row.kind),
-        notice=msgspec.convert(row.payload, Notice),
-        created_at=row.created_at,
-        accepted_at=row.accepted_at,
-        traceparent=row.traceparent,
-    )
+    row = (await transaction.execute(query.limit(1))).mappings().one_or_none()
+    return None if row is None else stored(row)
 
 
 async def end(

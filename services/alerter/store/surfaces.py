@@ -1,18 +1,18 @@
 """Surfaces: which incidents a receiver has been told of, and how they stand. It changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import RowMapping, func, or_, select
 
 from services.alerter.notifier import Delivery, DeliveryId
 from services.alerter.store.database import Transaction
 from services.alerter.store.deliveries import State as DeliveryState
+from services.alerter.store.deliveries import stored
 from services.alerter.store.tables import DELIVERIES, INCIDENTS
 from uproar.incident import IncidentId, State
-from uproar.notice import Notice, NoticeKind
+from uproar.notice import NoticeKind
 from uproar.routing import ReceiverName
 
 
@@ -86,24 +86,14 @@ async def standing(
         .limit(limit)
     )
     rows = (await transaction.execute(query)).mappings()
-    found = [(State(row["stands"]), _delivery(row, receiver)) for row in rows]
+    found = [(State(row["stands"]), _delivery(row)) for row in rows]
     over = State.RESOLVED
     return [one for stands, one in found if stands is not over or one.notice.state is over]
 
 
-def _delivery(row: RowMapping, receiver: ReceiverName) -> Delivery:
-    return Delivery(
-        id=DeliveryId(row["id"]),
-        incident=IncidentId(row["incident"]),
-        episode=row["episode"],
-        sequence=row["sequence"],
-        receiver=receiver,
-        kind=NoticeKind(row["kind"]),
-        notice=msgspec.convert(row["payload"], Notice),
-        created_at=row["created_at"],
-        parent_ref=None if row["bundle"] else row["provider_ref"],
-        bundle_ref=row["bundle_ref"],
-    )
+def _delivery(row: RowMapping) -> Delivery:
+    ref = None if row["bundle"] else row["provider_ref"]
+    return replace(stored(row), parent_ref=ref, bundle_ref=row["bundle_ref"])
 
 
 async def bundled(
