@@ -138,6 +138,8 @@ def _table(rng: np.random.Generator, subjects: list[Subject]) -> pa.Table:
             "neutral": rest,
             "positive": rest,
             "author_hash": pa.array(columns.author.astype(np.int64)),
-            "text_hash": pa.array(columns.copy.astype(np.int64), mask=columns.copy == 0),
+            "text_hash": pa.array(
+                columns.copy[:, 0].astype(np.int64), mask=columns.copy[:, 0] == 0
+            ),
         }
     )

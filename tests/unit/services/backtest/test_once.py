@@ -1,6 +1,4 @@
-"""services/backtest/once.py: an id counts once, as ingest takes it, and the sets it needs."""
-
-import random
+"""services/backtest/once.py: an id counts once, as ingest takes it."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.backtest.chunk import Chunk, Counts
-from services.backtest.once import _Table, once
+from services.backtest.once import once
 from uproar.detector import Columns
 
 
@@ -79,17 +77,3 @@ def test_ids_are_forgotten_after_two_generations_as_ingest_forgets_them(size):
     rows = [(name, float(name)) for name in range(1, 10)] + [(1, 20.0), (9, 21.0)]
     found, repeats = kept(rows, size=size, generation=3)
     assert ((1, 20.0) in found, (9, 21.0) in found, repeats) == (True, False, 1)
-
-
-def test_a_table_knows_what_a_set_knows():
-    rng = random.Random(3)
-    table, plain = _Table(10), set()
-    for _ in range(60):
-        names = [
-            rng.choice([rng.randrange(1, 5000), (rng.randrange(1, 50) << 32) + 7])
-            for _ in range(3000)
-        ]
-        assert table.has(np.array(names, np.uint64)).tolist() == [name in plain for name in names]
-        assert table.add(np.array(names, np.uint64)).tolist() == [name in plain for name in names]
-        plain |= set(names)
-        assert table.count == len(plain)
