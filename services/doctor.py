@@ -264,9 +264,8 @@ async def _database(plan: Plan) -> list[Finding]:
             await database.close()
     except (Misconfigured, Unavailable) as error:
         says = str(error)
-    except (
-        Exception
-    ) as error:  # in its driver's words: a wrong password, a file that is no database
+    except Exception as error:
+        # In its driver's words: a wrong password, a file that is no database.
         says = str(error).partition("\n")[0] or repr(error)
     mend = "is it running, and is UPROAR_DATABASE_URL right?"
     return [Finding("database", State.WRONG, says, mend)]

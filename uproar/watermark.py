@@ -148,7 +148,7 @@ class Frontier:
         frontier._sources = {
             name: _Source.load(source) for name, source in written["sources"].items()
         }
-        ended = written.get("ended", {})  # not in the rows of 0.1
+        ended = written.get("ended", {})  # not in rows of before
         frontier._ended = {name: datetime.fromisoformat(at) for name, at in ended.items()}
         return frontier
 

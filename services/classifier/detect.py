@@ -115,9 +115,11 @@ class Detect:
 
     def _change(self, change: Change) -> None:
         for number, part in self._parts.items():
-            if isinstance(change, list) or self._owns(
-                number, change.id if isinstance(change, Subject) else change
-            ):
+            if isinstance(change, list):  # deletions: any partition may hold the posts
+                part.changes.append(change)
+                continue
+            subject = change.id if isinstance(change, Subject) else change
+            if self._owns(number, subject):
                 part.changes.append(change)
 
     def _owns(self, partition: int, subject: SubjectId) -> bool:

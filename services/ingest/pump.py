@@ -71,9 +71,8 @@ class Pump:
         self._intake, self._cursors, self._send = intake, cursors, send
         self._partitions, self._rng, self._clock = partitions, rng, clock
         self._networks = frozenset(networks)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = (
-            WeakValueDictionary()
-        )  # while waited for
+        # Each as long as somebody waits for it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._said: dict[str, State] = {}  # by source, the state of the last report
         self._traces: dict[str, str] = {}  # by live source, that of its last push
         self._cut_off = [stream for stream in cursors if stream.state in ACTIVE]

@@ -164,9 +164,7 @@ class _Door:
         )
 
     async def _told_apart(self, body: bytes, kind: str) -> list[bytes | Malformed]:
-        async with (
-            self._telling_apart
-        ):  # one at a time: a megabyte of "[1,1,..." takes 35 for a moment
+        async with self._telling_apart:  # a megabyte of "[1,1,..." takes 35 for a moment
             return await asyncio.to_thread(tell_apart, body, kind)
 
     async def _outcome(self, push: Push) -> Outcome:

@@ -51,9 +51,9 @@ def clock():
     return Clock()
 
 
-def a_detect(clock: Clock) -> Detect:
+def a_detect(clock: Clock, watch_list: WatchList | None = None) -> Detect:
     detect = Detect(
-        watch_list=a_watch_list(a_subject()),
+        watch_list=watch_list or a_watch_list(a_subject()),
         partitions=1,
         rng=Random(7),
         now=clock.now,
@@ -208,13 +208,7 @@ async def test_each_partition_watches_its_own_subjects_and_keeps_no_row_of_other
 
 async def test_nothing_is_handled_before_the_watch_list_is_read(clock):
     watch_list = WatchList()
-    detect = Detect(
-        watch_list=watch_list,
-        partitions=1,
-        rng=Random(7),
-        now=clock.now,
-        monotonic=clock.monotonic,
-    )
+    detect = a_detect(clock, watch_list)
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(a_watermark())]))
     done, _ = await asyncio.wait({handling}, timeout=0.1)
@@ -225,13 +219,7 @@ async def test_nothing_is_handled_before_the_watch_list_is_read(clock):
 
 async def test_a_subject_that_ingest_knew_a_little_earlier_is_waited_for(clock):
     watch_list = a_watch_list()
-    detect = Detect(
-        watch_list=watch_list,
-        partitions=1,
-        rng=Random(7),
-        now=clock.now,
-        monotonic=clock.monotonic,
-    )
+    detect = a_detect(clock, watch_list)
     detect.assigned(0, {}, offsets_valid=True)
     handling = asyncio.create_task(detect.handle(0, [Topic().add(an_assessment())]))
     await asyncio.sleep(0.05)
@@ -243,13 +231,7 @@ async def test_a_subject_that_ingest_knew_a_little_earlier_is_waited_for(clock):
 async def test_a_subject_that_never_comes_is_waited_for_once(clock, monkeypatch):
     monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 0.05)
     watch_list = a_watch_list()
-    detect = Detect(
-        watch_list=watch_list,
-        partitions=1,
-        rng=Random(7),
-        now=clock.now,
-        monotonic=clock.monotonic,
-    )
+    detect = a_detect(clock, watch_list)
     detect.assigned(0, {}, offsets_valid=True)
     await detect.handle(0, [Topic().add(an_assessment())])
     monkeypatch.setattr("services.classifier.follow.LIST_PATIENCE", 1e9)

@@ -12,6 +12,7 @@ from services.ingest.intake import Intake, Push
 from services.ingest.pump import Pump
 from services.ingest.seen import Seen
 from tests.unit.services.ingest.fakes import NOW, FakeBroker, PlainNames, Wall, a_json
+from uproar.detector import Policy
 from uproar.errors import Unavailable
 from uproar.watermark import Frontier, State, Watermark
 from uproar.wire import ACCEPTED_AT, TRACEPARENT
@@ -447,3 +448,7 @@ async def test_a_stream_that_has_left_is_no_longer_remembered(tmp_path):
     assert set(house.pump._traces) == {"push"}
     await house.pump.part()
     assert house.pump._traces == {}
+
+
+def test_what_is_too_late_for_detection_is_history_for_ingest():
+    assert Policy().late == room.LATE
