@@ -31,8 +31,8 @@ def misled(
     Name whoever does not know how an incident stands, though they know of it or somebody must take it.
 
     What was put away in a silence before anybody heard of it, or of its last wave, is told to
-    nobody. What a receiver refused for good it does not know. PagerDuty rings again for what pages though somebody has it
-    (``woken``).
+    nobody. What a receiver refused for good it does not know. PagerDuty rings again for what pages
+    though somebody has it (``woken``).
     """
     dead = {(row["receiver"], row["incident"]) for row in rows if row["state"] == "dead"}
     last = _last_waves(rows)
