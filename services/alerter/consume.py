@@ -17,7 +17,7 @@ from services.alerter.settings import AlerterSettings
 from services.alerter.store import readings
 from services.alerter.store.database import Database
 from services.alerter.store.incidents import Arrival
-from services.broker import aiokafka, ensure_topics
+from services.broker import FETCH_WAIT_MS, aiokafka, ensure_topics
 from services.traces import Kind, span, trace_id
 from uproar.errors import Malformed, Misconfigured, Unavailable
 from uproar.topics import BACKLASH, DEAD_LETTER, DELETIONS, READINGS, SOURCES, Topic
@@ -203,6 +203,7 @@ class Consumer:
             enable_auto_commit=False,
             session_timeout_ms=6_000,  # how long nobody reads after a process was killed
             heartbeat_interval_ms=2_000,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         burial = AIOKafkaProducer(**options, acks="all")
         try:

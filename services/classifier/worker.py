@@ -1,5 +1,5 @@
 """
-The only file that knows Faust: its stream, its table and its group, as the partitions need them.
+Knows Faust: its stream, its table and its group, as the partitions need them.
 
 Faust never gets an acknowledgement: its own arithmetic loses records after an exception and at a
 rebalance. What a record means is the handler's business, what is done of it the partitions'.
@@ -27,6 +27,7 @@ from services.classifier.guard import Guard
 from services.classifier.handler import Handler
 from services.classifier.partitions import Partitions
 from services.classifier.snapshot import Keeper
+from services.classifier.transport import Transport
 from uproar.errors import Unavailable
 from uproar.wire import Record
 
@@ -313,7 +314,7 @@ def _app(
         )
     elif settings.encrypted:
         credentials = faust.SSLCredentials(settings.tls())
-    return faust.App(
+    app = faust.App(
         name,
         broker=[f"kafka://{server}" for server in settings.servers],
         broker_credentials=credentials,
@@ -338,3 +339,5 @@ def _app(
         producer_linger=0.005,
         producer_max_batch_size=262_144,
     )
+    app.transport = Transport(app.conf.broker_consumer, app)
+    return app

@@ -4,8 +4,9 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from services.broker import KafkaSettings
+from services.broker import FETCH_WAIT_MS, KafkaSettings
 from services.classifier import worker as room
 from services.classifier.handler import Effects
 from services.classifier.snapshot import Keeper
@@ -93,3 +94,11 @@ def test_headers_of_one_name_are_all_kept():
 async def test_rows_without_a_table_are_a_bug(tmp_path):
     with pytest.raises(ValueError, match="no table"):
         await a_worker(tmp_path)._group.write(0, {b"k": b"row"})
+
+
+async def test_its_consumer_lets_the_broker_wait_only_shortly(tmp_path):
+    thread = a_worker(tmp_path)._app.consumer._thread
+    ours = thread._create_consumer(loop=asyncio.get_running_loop())
+    faust = AIOKafkaConsumerThread._create_worker_consumer(thread, thread.transport)
+    assert faust._fetch_max_wait_ms == 1500  # under the name that a fetcher takes over
+    assert ours._fetch_max_wait_ms == FETCH_WAIT_MS
