@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
 from datetime import datetime
 from inspect import getdoc
 from pathlib import Path
@@ -24,7 +23,7 @@ from uproar.post import Deletion, Post
 from uproar.reading import Reading
 from uproar.subject import Subject
 from uproar.watermark import SourceState, Watermark
-from uproar.wire import DeadLetter
+from uproar.wire import DeadLetter, has_fields
 
 FOLDER: Final = Path(__file__).resolve().parent
 RELEASED: Final = FOLDER / "released"
@@ -53,7 +52,7 @@ def schema(name: str) -> dict[str, Any]:
     for component in components.values():
         component.pop("title", None)
         component.pop("description", None)
-    for found in _dataclasses(type_):
+    for found in _objects(type_):
         _describe(components[found.__name__], found)
     own = components.pop(type_.__name__)
     envelope = {
@@ -81,13 +80,13 @@ def written(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _dataclasses(type_: type) -> list[type]:
-    """Return a dataclass and all that its fields hold, directly or in rows and unions."""
+def _objects(type_: type) -> list[type]:
+    """Return a type and all objects that its fields hold, directly or in rows and unions."""
     found = [type_]
     for hint in get_type_hints(type_).values():
         for inner in (hint, *get_args(hint)):
-            if isinstance(inner, type) and is_dataclass(inner):
-                found += _dataclasses(inner)
+            if has_fields(inner):
+                found += _objects(inner)
     return found
 
 

@@ -1,51 +1,39 @@
 """Assessment: what the classifier says of one post about one subject. Not what follows from many."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
+
+import msgspec
 
 from uproar.post import Media, PostId
 from uproar.subject import SubjectId
 
 MAX_EVIDENCE_TEXT = 1000
 
+# What a stranger wrote into a topic must not reach the sums of detection: beyond it, malformed.
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Severity = Annotated[float, msgspec.Meta(ge=0, le=4)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     Calibrated probabilities 0..1 (``complaint_severity``: 0..4); None for a head not trained.
 
     The three of sentiment sum to 1.
     """
 
-    negative: float
-    neutral: float
-    positive: float
-    complaint: float | None = None
-    complaint_severity: float | None = None
-    offensive: float | None = None
-    outrage: float | None = None
-    call_to_action: float | None = None
-    sarcasm: float | None = None
-
-    def __post_init__(self) -> None:
-        # What a stranger wrote into a topic must not reach the sums of detection: malformed.
-        said = (
-            self.negative,
-            self.neutral,
-            self.positive,
-            self.complaint or 0.0,
-            (self.complaint_severity or 0.0) / 4,
-            self.offensive or 0.0,
-            self.outrage or 0.0,
-            self.call_to_action or 0.0,
-            self.sarcasm or 0.0,
-        )
-        if not (min(said) >= 0.0 and max(said) <= 1.0):
-            raise ValueError(f"scores beyond their range: {self}")
+    negative: Probability
+    neutral: Probability
+    positive: Probability
+    complaint: Probability | None = None
+    complaint_severity: Severity | None = None
+    offensive: Probability | None = None
+    outrage: Probability | None = None
+    call_to_action: Probability | None = None
+    sarcasm: Probability | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     The verdict on one post about one subject; a post about two subjects gives two.
 

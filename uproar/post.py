@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+import msgspec
+
 from uproar.errors import Malformed
 from uproar.subject import SubjectId
 
@@ -28,8 +30,7 @@ class Media(StrEnum):
     LINK = "link"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class Post(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One public message.
 

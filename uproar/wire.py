@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, get_args, get_type_hints
@@ -161,6 +161,11 @@ def _times(type_: Any) -> tuple[tuple[str, bool], ...]:
         inner: tuple[Any, ...] = get_args(hint)
         if datetime in (hint, *inner):
             times.append((name, False))
-        elif Ellipsis in inner and hasattr(inner[0], "__dataclass_fields__") and _times(inner[0]):
+        elif Ellipsis in inner and has_fields(inner[0]) and _times(inner[0]):
             times.append((name, True))
     return tuple(times)
+
+
+def has_fields(type_: Any) -> bool:
+    """Whether a type is written as an object of named fields."""
+    return is_dataclass(type_) or isinstance(type_, msgspec.StructMeta)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import numpy as np
 
 from services.backtest.chunk import Chunk
@@ -26,20 +25,6 @@ SUM_TOLERANCE: Final = 0.02
 _ALL_BITS: Final = 0xFFFFFFFFFFFFFFFF
 NO_PROBABILITIES: Final = "scores: negative, neutral and positive are probabilities that sum to 1"
 NO_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class Verdict(msgspec.Struct, gc=False):
-    """Probabilities as a file gives them."""
-
-    negative: float
-    neutral: float
-    positive: float
-    complaint: float | None = None
-    complaint_severity: float | None = None
-    offensive: float | None = None
-    outrage: float | None = None
-    call_to_action: float | None = None
-    sarcasm: float | None = None
 
 
 def why_not(negative: float, neutral: float, positive: float) -> str | None:
@@ -67,7 +52,7 @@ class Said(NamedTuple):
     id: str
     at: float
     subjects: Sequence[int]
-    scores: Verdict | Scores | None
+    scores: Scores | None
     author: str | int | None = None
     copy: str | int | None = None
     own: bool = False
@@ -78,16 +63,13 @@ class Said(NamedTuple):
 def candidate(said: Said, subject: SubjectId) -> Assessment:
     """Return a post as evidence keeps it: without words, which a file of scores does not hold."""
     network = said.id.partition(":")[0]
-    scores = said.scores
-    if isinstance(scores, Verdict):
-        scores = Scores(**msgspec.structs.asdict(scores))
     return Assessment(
         post=PostId(said.id),
         subject=subject,
         stream=network,
         network=network,
         created_at=datetime.fromtimestamp(said.at, UTC),
-        scores=scores,
+        scores=said.scores,
         model=RECORDED,
         author=None if said.author is None else str(said.author),
         fingerprint=None if said.copy is None else str(said.copy),

@@ -7,7 +7,6 @@ whatever is not goes the way of the pipeline, with its checks and its reasons.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,11 +14,11 @@ from typing import Final
 import msgspec
 
 from services.backtest.chunk import POSTS, Chunk, Counts
-from services.backtest.gathering import RECORDED, Gathering, Said, Verdict, why_not
+from services.backtest.gathering import RECORDED, Gathering, Said, why_not
 from services.backtest.recorded import Reader
 from services.classifier.score import assess
 from services.ingest.recording import MAX_LINE_BYTES, read_lines, stream_of
-from uproar.assessment import Assessment, Scores
+from uproar.assessment import Assessment, Probability, Scores
 from uproar.errors import Malformed
 from uproar.inbox import InputPost, mend_surrogates, reason, stream_name
 from uproar.post import FUTURE_TOLERANCE, MAX_ID_LENGTH, OLDEST, event_time, pseudonym
@@ -33,7 +32,7 @@ _WORDS: Final = ("text", "title", "url", "media", "repost_of", "reply_to")
 
 
 class _Post(InputPost, kw_only=True):
-    scores: Verdict | None = None
+    scores: Scores | None = None
     error: str | None = None
 
 
@@ -41,11 +40,11 @@ class _Row(msgspec.Struct, kw_only=True, gc=False):
     id: str | int
     time: datetime
     subject: str | list[str] | None = None
-    negative: float | None = None
-    neutral: float | None = None
-    positive: float | None = None
-    complaint: float | None = None
-    offensive: float | None = None
+    negative: Probability | None = None
+    neutral: Probability | None = None
+    positive: Probability | None = None
+    complaint: Probability | None = None
+    offensive: Probability | None = None
     author_hash: str | int | None = None
     text_hash: str | int | None = None
     own: bool | None = None
@@ -160,8 +159,13 @@ class Lines:
                 raise Malformed("negative, neutral, positive: give all three, or none")
             if problem := why_not(row.negative, row.neutral, row.positive):
                 raise Malformed(problem)
-            scores = Verdict(row.negative, row.neutral, row.positive, row.complaint)
-            scores.offensive = row.offensive
+            scores = Scores(
+                negative=row.negative,
+                neutral=row.neutral,
+                positive=row.positive,
+                complaint=row.complaint,
+                offensive=row.offensive,
+            )
         network = stream_name(row.source) if row.source else self._stream
         return Said(
             f"{network}:{_id(row.id)}",
@@ -196,7 +200,7 @@ def scored(raw: bytes, reader: Reader, *, stream: str) -> tuple[datetime, list[A
     raw = mend_surrogates(raw)
     post = reader.post(_with_text(raw), stream=stream)
     scores = _scores(raw)
-    told = replace(post, text="") if post.text == _NO_TEXT else post
+    told = msgspec.structs.replace(post, text="") if post.text == _NO_TEXT else post
     return post.created_at, assess(told, dict.fromkeys(told.subjects, scores), RECORDED)
 
 
@@ -225,7 +229,7 @@ def _scores(raw: bytes) -> Scores | None:
         return None
     if problem := why_not(scores.negative, scores.neutral, scores.positive):
         raise Malformed(problem)
-    return Scores(**msgspec.structs.asdict(scores))
+    return scores
 
 
 def _is_plain(text: str) -> bool:

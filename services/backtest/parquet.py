@@ -196,6 +196,9 @@ class _Batch:
         within = ((triple >= 0) & (triple <= 1)).all(axis=0)
         whole = np.abs(triple.sum(axis=0) - 1) <= SUM_TOLERANCE
         self._refuse(all_ & ~(within & whole), NO_PROBABILITIES)
+        for name in scores.keys() - set(TRIPLE):
+            beyond = (scores[name] < 0) | (scores[name] > 1)
+            self._refuse(beyond, f"{name}: a probability from 0 to 1 is needed")
         return scores
 
     def _subjects(self) -> tuple[Array, Array]:

@@ -1,9 +1,11 @@
 """Recorded: a file of posts, to be scored, as the assessments the pipeline would make of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from services.backtest.chunk import POSTS, Chunk, Counts
 from services.backtest.gathering import Gathering
@@ -113,7 +115,7 @@ class Reader:
             read.counts.unmatched += not post.subjects
             if post.subjects and post.id in known:  # as ingest takes them: the first one counts
                 read.counts.repeats += 1
-                post = replace(post, subjects=())
+                post = msgspec.structs.replace(post, subjects=())
             elif post.subjects:
                 known.add(post.id)
             posts.append(post)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import structlog
 
 from services import traces
@@ -101,7 +102,7 @@ def _scores(row: Mapping[str, float]) -> Scores | None:
     known = {head: round(value, 4) for head, value in row.items() if not math.isnan(value)}
     if not {"negative", "neutral", "positive"} <= known.keys():
         return None
-    return Scores(**known)
+    return msgspec.convert(known, Scores)  # refuses what is beyond its range
 
 
 def assess(post: Post, verdicts: Verdicts, model: str) -> list[Assessment]:

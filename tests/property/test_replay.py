@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,9 @@ Entry = Assessment | Watermark
 def talk(drawn: Sequence[Wave]) -> list[Assessment]:
     """Waves about five subjects, in order of event time."""
     posts = [
-        replace(post, post=f"{post.post}-{subject}", author=f"{post.author}{subject}")
+        msgspec.structs.replace(
+            post, post=f"{post.post}-{subject}", author=f"{post.author}{subject}"
+        )
         for number, subject in enumerate(SUBJECTS)
         for post in posts_of(drawn[number::2], subject=subject)
     ]
@@ -161,7 +164,7 @@ def out_of_order(records: Sequence[Entry], seed: int) -> list[Entry]:
     for number, entry in enumerate(records):
         moved, change = rng.random() < 0.2, entry
         if isinstance(entry, Assessment) and rng.random() < 0.1:
-            change = replace(entry, backfill=True)
+            change = msgspec.structs.replace(entry, backfill=True)
         behind = rng.choice([3, 30, 300]) if moved and isinstance(entry, Assessment) else 0
         places.append((number + behind, number, change))
     return [entry for _, _, entry in sorted(places, key=lambda place: place[:2])]

@@ -3,12 +3,12 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
@@ -62,7 +62,10 @@ def told(row: dict[str, Any]) -> list[Assessment]:
         else None,
     }
     _, about = scored(json.dumps(post).encode(), READER, stream="x")
-    return [replace(one, author=row["author_hash"], fingerprint=row["text_hash"]) for one in about]
+    return [
+        msgspec.structs.replace(one, author=row["author_hash"], fingerprint=row["text_hash"])
+        for one in about
+    ]
 
 
 def the_assessment_road(posts: list[Assessment]) -> Closed:

@@ -1,11 +1,11 @@
 """The detector on small stories: what pages, what must not, what is told, what is kept."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -472,7 +472,7 @@ def test_a_backfill_before_the_live_source_pages_nobody(ahead: bool):
     begin = at(days=-2) if ahead else at(days=7)
     old = talk(begin, begin + timedelta(days=2), 4, name="old")
     wave = crowd(begin + timedelta(days=1), 60, minutes=30, name="then")
-    story.tell([replace(p, backfill=True) for p in [*old, *wave]])
+    story.tell([msgspec.structs.replace(p, backfill=True) for p in [*old, *wave]])
     now = begin + timedelta(days=2)
     live = talk(now, now + timedelta(hours=8), 4, name="live")
     assert story.tell(live).pages(now + timedelta(hours=8)) == []
@@ -646,7 +646,7 @@ def test_what_happens_to_one_subject_does_not_touch_another():
     both = a_big_wave()
     both.detector.watch(a_subject("rival"))
     theirs = crowd(WAVE, 400, minutes=90, fingerprint="the same words", name="peak")
-    both.tell([replace(post, subject=SubjectId("rival")) for post in theirs])
+    both.tell([msgspec.structs.replace(post, subject=SubjectId("rival")) for post in theirs])
     mine = [event for event in both.events(at(days=10)) if event.subject == BRAND]
     assert mine == alone.events(at(days=10))
 

@@ -33,6 +33,7 @@ def a_row(number: int = 1, **given: Any) -> dict[str, Any]:
         "negative": 0.8,
         "neutral": 0.1,
         "positive": 0.1,
+        "complaint": None,
         "author_hash": f"a{number}",
         "text_hash": None,
         "own": None,
@@ -74,6 +75,7 @@ BAD = {
     "unknown subject 'zoe'": a_row(7, subject="zoe"),
     "probabilities that sum to 1": a_row(8, negative=0.5),
     "give all three, or none": a_row(9, neutral=None),
+    "complaint": a_row(11, complaint=7.0),
 }
 
 
