@@ -1,5 +1,6 @@
 """Voices: who has spoken in the last hour, so that an author and a copy count once. Bounded memory."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, Self
 
@@ -15,6 +16,8 @@ _KEPT: Final = 7200.0
 """Seconds a voice is kept: a late post may be an hour old, and look back another."""
 _PART: Final = 8
 _REMEMBERED: Final = ("last", "worst")
+_AT_LEAST: Final = 32
+"""Of so many posts at least one must speak at once, or they speak one by one: a long chain of copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class _Shelf:
         )
 
 
+Places = Sequence[tuple[Array, Array]]
+"""For each shelf where keys stand in it, and whether they do."""
+
+
 class Voices:
     """
     The authors and copies of a partition's last hour.
@@ -105,32 +112,17 @@ class Voices:
 
     def share(self, posts: Heard) -> Share:
         """Take scored posts into account, in order of time."""
-        author = key(posts.slot, posts.author)
-        texts = [
-            np.where(name != 0, key(posts.slot, name ^ _COPY), author) for name in posts.copy.T
-        ]
-        keys, place, often = np.unique(
-            np.concatenate([author, *texts]), return_inverse=True, return_counts=True
-        )
         count = len(posts)
-        voices = place.reshape(
-            1 + len(texts), count
-        )  # of each post: its author's, and what it says
-        memory = self._recall(keys)
-        own = (voices[:, None] == voices[None]).sum(axis=1)
-        alone = (often[voices] == own).all(axis=0)
+        keys, voices = _voices(posts)
+        places = [shelf.find(keys) for shelf in (self._large, self._small)]
+        memory = self._recall(keys, places)
         share = Share(np.zeros(count), np.zeros(count, bool), np.zeros(count, bool))
-        for some in self._groups(alone):
+        for some in _turns(voices, len(keys)):
             self._speak(posts, some, voices[:, some], memory, share)
         memory.slot[voices] = posts.slot
         memory.author[voices[0]] = posts.author
-        self._keep(memory)
+        self._keep(memory, places)
         return share
-
-    def _groups(self, alone: Array) -> list[Array]:
-        """Those who share no voice with another at once; the others one by one, in order."""
-        rest = np.flatnonzero(~alone)
-        return [np.flatnonzero(alone), *rest[:, None]]
 
     def _speak(
         self, posts: Heard, some: Array, voices: Array, memory: _Shelf, share: Share
@@ -148,7 +140,7 @@ class Voices:
         share.counts[some] = new.all(axis=0)
         share.crosses[some] = (negative >= self._negative) & (before < self._negative)
 
-    def _recall(self, keys: Array) -> _Shelf:
+    def _recall(self, keys: Array, places: Places) -> _Shelf:
         """Return voices as they are remembered; new ones have never been heard."""
         count = len(keys)
         memory = _Shelf(
@@ -158,17 +150,15 @@ class Voices:
             np.zeros(count, np.int64),
             np.zeros(count, np.uint64),
         )
-        for shelf in (self._large, self._small):
-            at, there = shelf.find(keys)
+        for shelf, (at, there) in zip((self._large, self._small), places, strict=True):
             for name in _REMEMBERED:
                 getattr(memory, name)[there] = getattr(shelf, name)[at[there]]
         return memory
 
-    def _keep(self, now: _Shelf) -> None:
+    def _keep(self, now: _Shelf, places: Places) -> None:
         """Take over voices as they stand."""
         new = np.ones(len(now), bool)
-        for shelf in (self._large, self._small):
-            at, there = shelf.find(now.keys)
+        for shelf, (at, there) in zip((self._large, self._small), places, strict=True):
             for name in _REMEMBERED:
                 getattr(shelf, name)[at[there]] = getattr(now, name)[there]
             new &= ~there
@@ -208,3 +198,47 @@ class Voices:
         """Forget everything about a subject."""
         self._large = self._large.only(self._large.slot != slot)
         self._small = self._small.only(self._small.slot != slot)
+
+
+def _voices(posts: Heard) -> tuple[Array, Array]:
+    """
+    Return the keys of all voices, in order, and which are each post's; shape (3, posts).
+
+    They are its author's and those of what it says; its author's again where it says too little.
+    """
+    count, texts = len(posts), posts.copy.T
+    said = [np.flatnonzero(names) for names in texts]
+    copies = [
+        key(posts.slot[rows], names[rows] ^ _COPY) for rows, names in zip(said, texts, strict=True)
+    ]
+    authors = key(posts.slot, posts.author)
+    keys, place = np.unique(np.concatenate([authors, *copies]), return_inverse=True)
+    voices = np.tile(place[:count], (1 + len(texts), 1))
+    begin = count
+    for number, rows in enumerate(said, start=1):
+        voices[number, rows] = place[begin : begin + len(rows)]
+        begin += len(rows)
+    return keys, voices
+
+
+def _turns(voices: Array, keys: int) -> Iterator[Array]:
+    """
+    Yield posts that may speak at once, those with a voice in common one after the other.
+
+    Args:
+        voices: Of each post, shape (3, posts); posts in order of time.
+        keys: How many voices there are.
+    """
+    rest, first = np.arange(voices.shape[1]), np.empty(keys, np.int64)
+    while len(rest):
+        now, order = voices[:, rest], np.arange(len(rest))
+        for row in now[:, ::-1]:
+            first[row] = len(rest)
+        for row in now[:, ::-1]:
+            first[row] = np.minimum(first[row], order[::-1])
+        ready = (first[now] == order).all(axis=0)
+        if np.count_nonzero(ready) * _AT_LEAST < len(rest):
+            break
+        yield rest[ready]
+        rest = rest[~ready]
+    yield from rest[:, None]

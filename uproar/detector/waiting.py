@@ -70,29 +70,31 @@ class Waiting:
         for group in np.split(places, borders):
             if len(group):
                 number = int(minute[group[0]])
-                fresh = self._fresh(number, posts, group, int(offsets[group].min()))
-                filled = self._filled_in(number, posts, np.setdiff1d(group, fresh))
+                new = self._new(number, posts, group, int(offsets[group].min()))
+                fresh = group[new]
+                filled = self._filled_in(number, posts, group[~new])
                 for some in (fresh, filled):
                     self._wait(number, posts, some, texts, quoted)
                     dropped["counted before"] += int(posts.counted[some].sum())
                 dropped["repeat"] += len(group) - len(fresh) - len(filled)
         return dropped
 
-    def _fresh(self, number: int, posts: Heard, group: Array, offset: int) -> Array:
-        """Return those of a minute that are no repeats, and remember their names."""
+    def _new(self, number: int, posts: Heard, group: Array, offset: int) -> Array:
+        """Return which of a minute are no repeats, and remember their names."""
         minute = self._minutes.get(number)
         if minute is None:
             minute = self._minutes[number] = _Minute(offset)
         minute.offset = min(minute.offset, offset)
         names = key(posts.slot[group], posts.post[group])
         _, first = np.unique(names, return_index=True)
-        first.sort()
+        new = np.zeros(len(group), bool)
+        new[first] = True
         if minute.seen:
-            first = first[~np.isin(names[first], np.concatenate(minute.seen))]
-        if len(first):
-            minute.seen.append(names[first])
-            minute.unscored.update(names[first][posts.negative[group[first]] < 0].tolist())
-        return np.asarray(group[first])
+            new &= ~np.isin(names, np.concatenate(minute.seen))
+        if new.any():
+            minute.seen.append(names[new])
+            minute.unscored.update(names[new & (posts.negative[group] < 0)].tolist())
+        return new
 
     def _filled_in(self, number: int, posts: Heard, repeats: Array) -> Array:
         """
