@@ -64,7 +64,7 @@ def _bar(console: Console) -> Progress:
 _SAYS = {
     "naive_posts_per_s": "transformers.pipeline, one by one, 12 layers, float32",
     "classifier_posts_per_s": "as shipped, distinct posts, tokeniser included",
-    "student_posts_per_s": "4 layers of width 256, weights by chance: speed only",
+    "student_posts_per_s": "the small model that is shipped beside it, likewise",
     "classifier_ratio": "against the naive way",
     "student_ratio": "against the naive way",
     "roofline_share": "of what torch._int_mm reaches here",

@@ -1,19 +1,16 @@
 """Scoring: the classifier alone, beside the naive way and what the machine could do at best."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib.resources import files
-from pathlib import Path
 from statistics import median
 
-from services.bench import student, texts
+from services.bench import texts
 from services.bench.classifier import distinct, memory, operations, waits
 from services.bench.found import Asked, Found
 from services.bench.rivals import naive, peaks
 from services.bench.rounds import Rates, Work, interleaved, ratio
-from services.classifier.engine import SHIPPED, load
+from services.classifier.engine import FIREHOSE, load, shipped
 from services.classifier.engine.int8 import Int8Engine
 from services.classifier.engine.native import Unsuitable
 
@@ -25,13 +22,10 @@ def measure(asked: Asked, found: Found, advance: Callable[[float], None]) -> Non
     """Measure the classifier; the curves only where they shall be drawn."""
     some = asked.posts
     posts = texts.made(POSTS) if some is None else texts.recorded(some, POSTS)
-    with tempfile.TemporaryDirectory() as folder:
-        student.write(Path(folder), like=_shipped())
-        work = _work(asked, posts, Path(folder), found)
-        rates = interleaved(work, _told(asked.rounds, advance))
-        _figures(found, rates, posts)
-        if asked.plots:
-            found.curves |= _curves(posts, rates, asked.rounds)
+    rates = interleaved(_work(asked, posts, found), _told(asked.rounds, advance))
+    _figures(found, rates, posts)
+    if asked.plots:
+        found.curves |= _curves(posts, rates, asked.rounds)
 
 
 def _told(rounds: int, advance: Callable[[float], None]) -> Iterator[int]:
@@ -40,10 +34,10 @@ def _told(rounds: int, advance: Callable[[float], None]) -> Iterator[int]:
         advance(1)
 
 
-def _work(asked: Asked, posts: list[str], folder: Path, found: Found) -> dict[str, Work]:
+def _work(asked: Asked, posts: list[str], found: Found) -> dict[str, Work]:
     engine = load()
     work = {"classifier": distinct(engine, posts)}
-    work["student"] = distinct(load(str(folder)), posts)
+    work["student"] = distinct(load(FIREHOSE), posts)
     for share in REPEATS:
         work[f"repeats {share}"] = distinct(engine, texts.with_repeats(posts, share / 100))
     try:
@@ -69,7 +63,7 @@ def _figures(found: Found, rates: Rates, posts: list[str]) -> None:
         figures["student_ratio"] = round(ratio(rates["student"], rates["naive"]), 2)
     peaks_ = [rates[name] for name in rates if name.startswith("peak")]
     if peaks_:
-        a_post = operations(_shipped(), posts) / len(posts)
+        a_post = operations(shipped(), posts) / len(posts)
         best = [max(each) for each in zip(*peaks_, strict=True)]
         figures["roofline_share"] = round(ratio([rate * a_post for rate in ours], best), 3)
         figures["peak_gops"] = round(median(best) / 1e9, 1)
@@ -100,7 +94,7 @@ def _curves(posts: list[str], rates: Rates, rounds: int) -> Iterator[tuple[str, 
     for encoder in ("native", "portable"):
         for threads in _doubling(1, cores):
             with suppress(Unsuitable):  # of this machine: the picture does without
-                one = Int8Engine(_shipped(), encoder=encoder, threads=threads)
+                one = Int8Engine(shipped(), encoder=encoder, threads=threads)
                 kinds[f"{encoder}, {threads}"] = distinct(one, posts[:512])
     more = {name: rates[name] for name in ("naive", "student") if name in rates}
     yield "engine, threads", {**interleaved(kinds, every), **more}
@@ -111,7 +105,3 @@ def _doubling(low: int, high: int) -> list[int]:
     while found[-1] * 2 <= high:
         found.append(found[-1] * 2)
     return found
-
-
-def _shipped() -> Path:
-    return Path(str(files("services.classifier.weights") / SHIPPED))

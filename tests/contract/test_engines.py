@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.classifier.engine import SHIPPED, Engine, load
+from services.classifier.engine import FIREHOSE, SHIPPED, Engine, load
 from tests.shared import ROOT
 from uproar.errors import Misconfigured
 
@@ -50,10 +50,12 @@ def a_published_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["int8", "huggingface"])
+@pytest.fixture(scope="module", params=["int8", "firehose", "huggingface"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     if request.param == "int8":
         yield load()
+    elif request.param == "firehose":
+        yield load(FIREHOSE)
     else:
         yield load(str(request.getfixturevalue("a_published_model")))
 

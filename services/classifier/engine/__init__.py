@@ -13,6 +13,8 @@ from uproar.errors import Misconfigured
 
 SHIPPED = "e5-small-6l-5"
 """The model under ``services/classifier/weights`` that is used unless another is named."""
+FIREHOSE = "e5-small-3l-5"
+"""The one beside it for who has more posts than time: half the layers."""
 
 
 class Engine(Protocol):
@@ -49,8 +51,9 @@ def load(model: str | None = None, *, device: str = "cpu", threads: int | None =
     Load a model.
 
     Args:
-        model: None for the shipped one; a directory (int8 as ``uproar train`` writes it, or Hugging
-            Face); or the id of any Hugging Face sequence-classification model in safetensors.
+        model: None for the shipped one, the name of either; a directory (int8 as ``uproar train``
+            writes it, or Hugging Face); or the id of any Hugging Face sequence-classification model
+            in safetensors.
         device: ``cpu`` or ``cuda``.
         threads: How many compute at once; None for one on each core.
 
@@ -61,9 +64,8 @@ def load(model: str | None = None, *, device: str = "cpu", threads: int | None =
     from services.classifier.engine.int8 import Int8Engine
 
     threads = threads or os.cpu_count() or 1
-    if model is None:
-        shipped = files("services.classifier.weights") / SHIPPED
-        return Int8Engine(Path(str(shipped)), device=device, threads=threads)
+    if model is None or model in {SHIPPED, FIREHOSE}:
+        return Int8Engine(shipped(model), device=device, threads=threads)
     folder = Path(model).expanduser()
     if (folder / "heads.json").is_file():
         return Int8Engine(folder, device=device, threads=threads)
@@ -73,3 +75,8 @@ def load(model: str | None = None, *, device: str = "cpu", threads: int | None =
     from services.classifier.engine.huggingface import HuggingFaceEngine
 
     return HuggingFaceEngine(model, device=device, threads=threads)
+
+
+def shipped(name: str | None = None) -> Path:
+    """Return the folder of a shipped model, by default of the one that is used."""
+    return Path(str(files("services.classifier.weights") / (name or SHIPPED)))

@@ -1,14 +1,10 @@
-"""services/bench/student.py: a model that both encoders run, of the size that is measured."""
-
-from importlib.resources import files
-from pathlib import Path
+"""services/bench/classifier.py: what a model costs; by the small one, which both encoders run."""
 
 import numpy as np
 import pytest
 
-from services.bench import student
 from services.bench.classifier import distinct, memory, operations, waits
-from services.classifier.engine import SHIPPED
+from services.classifier.engine import FIREHOSE, shipped
 from services.classifier.engine.int8 import Int8Engine
 from services.classifier.engine.native import Unsuitable
 
@@ -16,10 +12,8 @@ TEXTS = ["they lost my bag", "Merci pour tout, équipage formidable !", "so what
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("student")
-    student.write(made, like=Path(str(files("services.classifier.weights") / SHIPPED)))
-    return made
+def folder():
+    return shipped(FIREHOSE)
 
 
 @pytest.mark.parametrize("encoder", ["native", "portable"])
@@ -29,12 +23,12 @@ def test_both_encoders_run_it_and_agree(folder, encoder):
     except Unsuitable as reason:
         pytest.skip(str(reason))
     rows = engine.score(TEXTS)
-    assert rows.shape == (3, 3)
+    assert rows.shape == (3, len(engine.heads))
     assert np.allclose(rows, Int8Engine(folder, encoder="portable").score(TEXTS), atol=0.05)
 
 
 def test_operations_are_two_for_each_weight_and_token(folder):
-    weights = 4 * (256 * 3 * 256 + 256 * 256 + 2 * 256 * 1024)
+    weights = 3 * (384 * 3 * 384 + 384 * 384 + 2 * 384 * 1536)
     tokens = 3 * len(TEXTS)  # at least a word, a start and an end each
     counted = operations(folder, TEXTS)
     assert counted % (2 * weights) == 0
