@@ -257,7 +257,7 @@ class Partitions:
         asker = _Part(client=client, number=min(numbers), generation=generation)
         committed = await self._guard.insist(partial(client.committed, numbers), asker)
         known = {n: (at, at) for n, at in committed.items() if at is not None}
-        if unknown := numbers - known.keys():  # only then: the answer waits behind a fetch, 1.5 s
+        if unknown := numbers - known.keys():  # only then: an answer waits behind a fetch
             beginnings = await self._guard.insist(partial(client.beginnings, unknown), asker)
             known |= {n: (at, -1) for n, at in beginnings.items()}
         return known

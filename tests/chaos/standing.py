@@ -30,17 +30,17 @@ def misled(
     """
     Name whoever does not know how an incident stands, though they know of it or somebody must take it.
 
-    What was put away in a silence before anybody heard of it, or of its last wave, is told to
-    nobody. What a receiver refused for good it does not know. PagerDuty rings again for what pages
+    What was put away in a silence before anybody heard that it rose, or rose again, is told to
+    nobody: PagerDuty could only learn of it by being rung. What a receiver refused for good it does not know. PagerDuty rings again for what pages
     though somebody has it (``woken``).
     """
     dead = {(row["receiver"], row["incident"]) for row in rows if row["state"] == "dead"}
-    last = _last_waves(rows)
+    risen = _risen(rows)
     for receiver in plan.receivers:
         known = _KNOWN[receiver](world, rows, states)
         for incident, state in states.items():
             told = known.get(incident)
-            unheard = told is None or (told == "resolved" and (receiver, incident) not in last)
+            unheard = told is None or (told == "resolved" and (receiver, incident) not in risen)
             if (receiver, incident) in dead or (unheard and state != "open"):
                 continue
             if incident in woken and (receiver, told) == ("pagerduty", "open"):
@@ -49,15 +49,21 @@ def misled(
                 yield f"{receiver} takes {incident}, which is {state}, for {told or 'nothing'}"
 
 
-def _last_waves(rows: Sequence[sqlite3.Row]) -> set[tuple[str, str]]:
-    """Name receivers and incidents of whose last wave they were told that it rises."""
+def _risen(rows: Sequence[sqlite3.Row]) -> set[tuple[str, str]]:
+    """Name receivers and incidents that they were told of since the last end, in its last wave."""
     newest: dict[str, int] = {}
+    ended: dict[tuple[str, str], int] = {}
     for row in rows:
         newest[row["incident"]] = max(newest.get(row["incident"], 0), row["episode"])
+        if row["kind"] == "resolve":
+            who = row["receiver"], row["incident"]
+            ended[who] = max(ended.get(who, 0), row["sequence"])
     return {
-        (row["receiver"], row["incident"])
+        who
         for row in rows
-        if row["kind"] in {"trigger", "update"} and row["episode"] == newest[row["incident"]]
+        if row["kind"] in {"trigger", "update"}
+        and row["episode"] == newest[row["incident"]]
+        and row["sequence"] > ended.get(who := (row["receiver"], row["incident"]), 0)
     }
 
 

@@ -232,8 +232,8 @@ def _turns(voices: Array, keys: int) -> Iterator[Array]:
     rest, first = np.arange(voices.shape[1]), np.empty(keys, np.int64)
     while len(rest):
         now, order = voices[:, rest], np.arange(len(rest))
-        for row in now[:, ::-1]:
-            first[row] = len(rest)
+        first[now] = len(rest)
+        # Backwards: of those who have a voice in common the earliest is written last, and stays.
         for row in now[:, ::-1]:
             first[row] = np.minimum(first[row], order[::-1])
         ready = (first[now] == order).all(axis=0)

@@ -4,7 +4,8 @@ Keys: which alert in PagerDuty stands for an incident; a ``dedup_key`` names it.
 A trigger on an alert that somebody has acknowledged wakes nobody. Who must be woken again gets a new
 alert, whose key ends in the number of the transition, and the former one is resolved before: both
 can be repeated, however often an answer is lost. So is that of an earlier wave, which nothing else
-would close where somebody has opened the incident again.
+would close where somebody has opened the incident again; and where a silence held a new wave back, what
+people do about it concerns the alert of the earlier one, which may be open still.
 """
 
 from typing import Final
@@ -63,11 +64,12 @@ def _wakes_again(delivery: Delivery) -> bool:
 
 
 def _own(delivery: Delivery, installation: str) -> str:
-    """Name the alert in which an incident stands by itself: the newest of its episode."""
+    """Name the alert in which an incident stands by itself: the newest; a wave opens its own."""
     told = incident_of(delivery.parent_ref, installation)
-    if delivery.parent_ref and told == (delivery.incident, delivery.episode):
-        return delivery.parent_ref
-    return _first(delivery, installation)
+    if delivery.parent_ref is None or told is None or told[0] != delivery.incident:
+        return _first(delivery, installation)
+    opens = delivery.kind is NoticeKind.TRIGGER and told[1] != delivery.episode
+    return _first(delivery, installation) if opens else delivery.parent_ref
 
 
 def _first(delivery: Delivery, installation: str) -> str:

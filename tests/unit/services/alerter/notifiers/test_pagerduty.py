@@ -208,6 +208,15 @@ async def test_a_new_wave_has_an_alert_of_its_own_and_leaves_none_behind():
     assert duty.alerts[3] == ("4", "triggered")
 
 
+async def test_what_is_done_about_a_wave_that_a_silence_held_back_is_about_the_alert_there_is():
+    duty = Duty()
+    await duty.told(TRIGGER, 1)
+    await duty.told(ACKNOWLEDGE, 3, episode=2, before=State.OPEN)
+    assert duty.alerts == [("1", "acknowledged")]
+    await duty.told(RESOLVE, 4, episode=2)
+    assert duty.alerts == [("1", "resolved")]
+
+
 async def test_while_the_former_alert_cannot_be_closed_no_second_one_is_opened():
     duty = Duty()
     await duty.told(TRIGGER, 1)
