@@ -80,6 +80,9 @@ class Worker:
         self._name, self._batch, self._patience = name, batch, patience
         group = name if keeper is None else f"{name}-{uuid.uuid4().hex[:8]}"
         self._app = app = _app(group, settings, partitions, directory / f"faust-{name}", session)
+        # Apache Kafka answers a fetch at once anyway, and recovery of a table is not to be disturbed.
+        if keeper is not None:
+            app.transport = Transport(app.conf.broker_consumer, app)
         topic = app.topic(source, partitions=partitions, allow_empty=True, **_RAW)
         app.agent(topic, name=f"consume-{source}")(self._consume)
         self._group = _Group(app, source)
@@ -314,7 +317,7 @@ def _app(
         )
     elif settings.encrypted:
         credentials = faust.SSLCredentials(settings.tls())
-    app = faust.App(
+    return faust.App(
         name,
         broker=[f"kafka://{server}" for server in settings.servers],
         broker_credentials=credentials,
@@ -339,5 +342,3 @@ def _app(
         producer_linger=0.005,
         producer_max_batch_size=262_144,
     )
-    app.transport = Transport(app.conf.broker_consumer, app)
-    return app

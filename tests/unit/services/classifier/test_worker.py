@@ -4,7 +4,6 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from services.broker import FETCH_WAIT_MS, KafkaSettings
 from services.classifier import worker as room
@@ -96,9 +95,11 @@ async def test_rows_without_a_table_are_a_bug(tmp_path):
         await a_worker(tmp_path)._group.write(0, {b"k": b"row"})
 
 
-async def test_its_consumer_lets_the_broker_wait_only_shortly(tmp_path):
-    thread = a_worker(tmp_path)._app.consumer._thread
-    ours = thread._create_consumer(loop=asyncio.get_running_loop())
-    faust = AIOKafkaConsumerThread._create_worker_consumer(thread, thread.transport)
-    assert faust._fetch_max_wait_ms == 1500  # under the name that a fetcher takes over
-    assert ours._fetch_max_wait_ms == FETCH_WAIT_MS
+async def test_the_embedded_broker_waits_only_shortly_for_records(tmp_path):
+    def allowed(**given) -> int:
+        thread = a_worker(tmp_path, **given)._app.consumer._thread
+        return thread._create_consumer(loop=asyncio.get_running_loop())._fetch_max_wait_ms
+
+    # Under the name that a fetcher takes over: with a table it is as Faust has it.
+    assert allowed() == 1500
+    assert allowed(keeper=Keeper(tmp_path / "s", epoch=None, partitions=4)) == FETCH_WAIT_MS
