@@ -196,7 +196,7 @@ class _Batch:
         within = ((triple >= 0) & (triple <= 1)).all(axis=0)
         whole = np.abs(triple.sum(axis=0) - 1) <= SUM_TOLERANCE
         self._refuse(all_ & ~(within & whole), NO_PROBABILITIES)
-        for name in scores.keys() - set(TRIPLE):
+        for name in (head for head in scores if head not in TRIPLE):
             beyond = (scores[name] < 0) | (scores[name] > 1)
             self._refuse(beyond, f"{name}: a probability from 0 to 1 is needed")
         return scores

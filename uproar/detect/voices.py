@@ -80,7 +80,7 @@ class _Shelf:
         )
 
 
-Places = Sequence[tuple[Array, Array]]
+_Places = Sequence[tuple[Array, Array]]
 """For each shelf where keys stand in it, and whether they do."""
 
 
@@ -140,7 +140,7 @@ class Voices:
         share.counts[some] = new.all(axis=0)
         share.crosses[some] = (negative >= self._negative) & (before < self._negative)
 
-    def _recall(self, keys: Array, places: Places) -> _Shelf:
+    def _recall(self, keys: Array, places: _Places) -> _Shelf:
         """Return voices as they are remembered; new ones have never been heard."""
         count = len(keys)
         memory = _Shelf(
@@ -155,7 +155,7 @@ class Voices:
                 getattr(memory, name)[there] = getattr(shelf, name)[at[there]]
         return memory
 
-    def _keep(self, now: _Shelf, places: Places) -> None:
+    def _keep(self, now: _Shelf, places: _Places) -> None:
         """Take over voices as they stand."""
         new = np.ones(len(now), bool)
         for shelf, (at, there) in zip((self._large, self._small), places, strict=True):

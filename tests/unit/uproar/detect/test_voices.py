@@ -219,6 +219,17 @@ def test_it_does_not_matter_how_posts_come_in_batches(said: list[Said], data: st
     assert parts == whole
 
 
+def test_a_flood_of_copies_among_others_counts_as_if_each_post_came_alone():
+    """So many that they speak one by one, behind those who wait for nobody."""
+    rng = np.random.default_rng(7)
+    said = [
+        Said(0, 40.0 * n, f"a{rng.integers(60)}", "buy now" if n % 8 else None, float(rng.random()))
+        for n in range(400)
+    ]
+    memory = voices()
+    assert say(voices(), *said) == [one(memory, *post) for post in said]
+
+
 @given(said=posts_in_time)
 @settings(deadline=None)
 def test_a_voice_never_says_more_than_its_worst_in_one_go(said: list[Said]):
