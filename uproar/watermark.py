@@ -74,6 +74,8 @@ class Frontier:
 
     After a crash some marks are read again. Those of a source that has left, up to where it ended,
     are repeats: taken for news they would wait for ever for those that are not read again.
+    Those of a blind one are not known for repeats, as it may come back where it was: where nobody else is
+    listened to, what it had said to be over may close by the crash, a little earlier than without it.
     """
 
     def __init__(self) -> None:

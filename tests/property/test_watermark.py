@@ -119,7 +119,9 @@ def test_marks_that_are_read_again_hold_nothing_back(log: Log, data: st.DataObje
     for own in marks:
         for mark in own[data.draw(st.integers(0, len(own))) :]:
             broken.observe(mark)
-    assert broken.limit == whole.limit
+    # While somebody is listened to it is the same. Once all are blind nothing more would come of
+    # the records; what is read again of a blind one may then close what it had said to be over.
+    assert broken.limit == whole.limit or (not whole.reached and broken.limit > whole.limit)
     news = [
         a_watermark(NOON + timedelta(days=1), source="new", partition=n, partitions=len(log))
         for n in range(len(log))
