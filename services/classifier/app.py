@@ -115,7 +115,12 @@ class _Beside:
 
 def _detect(watch_list: WatchList, settings: ClassifierSettings, beside: _Beside) -> Detect:
     partitions = partition_count(settings, ASSESSMENTS.name)
-    detect = Detect(watch_list=watch_list, partitions=partitions, rng=SystemRandom())
+    detect = Detect(
+        watch_list=watch_list,
+        partitions=partitions,
+        rng=SystemRandom(),
+        remembers=settings.snapshot,
+    )
     detect.heard = beside.follow("sources", SOURCES.name, detect.follow_sources)
     beside.follow("deletions", DELETIONS.name, detect.follow_deletions)
     return detect

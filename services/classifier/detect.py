@@ -25,7 +25,7 @@ from services.classifier.handler import Effects
 from services.classifier.partitioner import partition_of
 from services.traces import span, trace_id
 from uproar.assessment import Assessment
-from uproar.detector import CLOSED_TO, Closed, Detector, Policy
+from uproar.detector import Closed, Detector, Policy, is_apart
 from uproar.post import OLDEST, Deletion, event_time
 from uproar.subject import Subject, SubjectId
 from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES
@@ -63,6 +63,7 @@ class Detect:
 
     Args:
         partitions: How many partitions assessments have: each watches its own subjects.
+        remembers: As :class:`uproar.detector.Detector`: for a broker that keeps nothing over a restart.
 
     Attributes:
         watch_list: Who is watched; nothing is handled before it has been read whole.
@@ -76,11 +77,13 @@ class Detect:
         partitions: int,
         policy: Policy | None = None,
         rng: Random,
+        remembers: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.heard, self._policy = asyncio.Event(), policy or Policy()
         self._rng, self._now, self._monotonic = rng, now, monotonic
+        self._remembers = remembers
         self.watch_list, self._partitions = watch_list, partitions
         watch_list.tell(self._change)
         self._states: dict[str, SourceState] = {}
@@ -129,11 +132,11 @@ class Detect:
 
     def assigned(self, partition: int, rows: Mapping[bytes, bytes], *, offsets_valid: bool) -> None:
         """Start from the rows of a partition; see :class:`Handler`."""
-        detector = Detector(policy=self._policy)
+        detector = Detector(policy=self._policy, remembers=self._remembers)
         watched = self.watch_list.subjects.values()
         detector.watch_many([s for s in watched if self._owns(partition, s.id)])
         kept = {SubjectId(key.decode()): row for key, row in rows.items() if key != FRONTIER}
-        mine = {s: row for s, row in kept.items() if s == CLOSED_TO or self._owns(partition, s)}
+        mine = {s: row for s, row in kept.items() if is_apart(s) or self._owns(partition, s)}
         detector.load(mine, offsets_valid=offsets_valid)
         row = rows.get(FRONTIER, b"")
         frontier = Frontier.load(row) if row else Frontier()
@@ -141,6 +144,7 @@ class Detect:
         for source in frontier.reached:
             frontier.take_back(source)  # whether it is silent now is asked anew
         self._parts[partition] = part
+        self._tell(part)
 
     def revoked(self, partition: int) -> None:
         """Forget a partition."""
@@ -260,8 +264,8 @@ class Detect:
         for reason, count in (part.detector.dropped - part.dropped).items():
             metrics.DROPPED.labels(reason).inc(count)
         part.dropped = Counter(part.detector.dropped)
-        decided = [p.closed for p in self._parts.values() if p.closed is not None]
-        if decided:
+        limits = [p.frontier.limit for p in self._parts.values()]
+        if decided := [_minute(limit) for limit in limits if limit is not None]:
             metrics.EVENT_TIME.set(min(decided).timestamp())
         metrics.SILENT_SOURCES.set(len(part.aside))
 

@@ -27,6 +27,7 @@ from services.classifier.guard import Guard
 from services.classifier.handler import Handler
 from services.classifier.partitions import Partitions
 from services.classifier.snapshot import Keeper
+from services.classifier.standstill import Standstill
 from services.classifier.transport import Transport
 from uproar.errors import Unavailable
 from uproar.wire import Record
@@ -36,6 +37,7 @@ CALL_TIMEOUT = 30.0  # seconds, as all below: a question to the broker
 PROBE_EVERY, PROBE_MISSING = 5.0, 15.0
 GATHER_SECONDS = 0.02  # for a batch that is not full; a push comes at once, so longer only delays
 STOP_TIMEOUT = 10.0
+HALTS = 3  # times the patience: then a move of partitions is not waited for any longer
 _DAY = 86_400.0
 _BYTES = {"key_type": bytes, "value_type": bytes}
 _RAW = _BYTES | {"key_serializer": "raw", "value_serializer": "raw"}
@@ -94,6 +96,7 @@ class Worker:
         self._partitions = Partitions(name, self._group, handler, self._guard, keeper)
         self._bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settled_at = self._answered_at = self._kept_at = time.monotonic()
+        self._standstill = Standstill(HALTS * patience.total_seconds())
         self._joined = False
         self._log = structlog.get_logger(room="classifier/worker", agent=name)
 
@@ -103,6 +106,7 @@ class Worker:
 
         Raises:
             Unavailable: It cannot start: no broker, or wrong credentials.
+            RuntimeError: Faust, or its consumer, has died or come to a halt: start anew.
             Exception: A bug of ours; nothing of its batch is committed.
         """
         self._app.finalize()
@@ -156,12 +160,22 @@ class Worker:
                 raise RuntimeError("Faust crashed") from self._app.crash_reason
             await self._probe()
             if not self._app.started or self._group.moving:
+                self._end_a_halt()
                 continue
             self._settled_at = time.monotonic()
+            self._standstill.over()
             await self._partitions.tick()
             self._joined = True
             if time.monotonic() - self._kept_at >= self._keep_every:
                 await self._keep()
+
+    def _end_a_halt(self) -> None:
+        now = time.monotonic()
+        answered = now - self._answered_at <= PROBE_MISSING
+        if self._standstill.halted(self._group.step, now=now, answered=answered):
+            raise RuntimeError(
+                f"no step of a rebalance, or of restoring the state, in {self._standstill.patience:g} s"
+            )
 
     async def _keep(self) -> None:
         self._kept_at = time.monotonic()
@@ -207,6 +221,12 @@ class _Group:
     @property
     def moving(self) -> bool:
         return bool(self._app.rebalancing or self._app.in_recovery or self._app.should_stop)
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """How far a move of partitions is: its generation, and the records of the table restored."""
+        restored = self._app.tables.recovery.active_offsets.values()
+        return self.generation, sum(offset for offset in restored if offset is not None)
 
     def assigned(self) -> set[int]:
         return {tp.partition for tp in self._app.consumer.assignment() if tp.topic == self._source}

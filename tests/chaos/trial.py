@@ -218,7 +218,7 @@ def _replay_through(trial: Trial, file: Path, trouble: Callable[[Trial], None]) 
 def _judge(home: House, expected: Outcome, receivers: StandIns) -> Real:
     wanted = {(event.id, event.page) for event in expected.backlash}
     home.wait("all events to arrive", lambda: home.events() >= wanted)
-    assert home.events() == wanted
+    _same(wanted, home)
     incidents = [item["id"] for item in home.items("/v1/incidents?limit=200")]
     assert set(incidents) <= {event.incident for event in expected.backlash}
     home.wait("all pages to go out", lambda: _outbox(home)["pending"] == 0)
@@ -226,6 +226,17 @@ def _judge(home: House, expected: Outcome, receivers: StandIns) -> Real:
     told = home.wait("all readings to arrive", lambda: _whole(home, expected))
     real.posts_lost, real.posts_counted_twice = differences(_counted(expected), told)
     return real
+
+
+def _same(wanted: set[tuple[str, bool]], home: House) -> None:
+    """Show what the timeline has beyond the back-test, between the lines before and behind it."""
+    if more := home.events() - wanted:
+        lines = [
+            f"{'>' if (line['backlash'], line['page']) in more else ' '} {line}"
+            for incident in home.items("/v1/incidents?limit=200")
+            for line in home.items(f"/v1/incidents/{incident['id']}/timeline")
+        ]
+        raise AssertionError("events that the back-test has not:\n" + "\n".join(lines))
 
 
 def differences(expected: Slots, told: Slots) -> tuple[int, int]:

@@ -144,6 +144,40 @@ def test_neither_the_order_of_arrival_nor_the_steps_of_closing_matter(
     assert one == other
 
 
+@given(drawn=waves(hours=30), restarts=st.lists(st.integers(1, 40 * 60), min_size=1, max_size=5))
+@LIVELY
+def test_a_restart_after_which_nothing_comes_again_changes_nothing(
+    drawn: list[Wave], restarts: list[int]
+):
+    posts, until = posts_of(drawn), BEGIN + timedelta(hours=41)
+    moments = [BEGIN + timedelta(minutes=minutes) for minutes in sorted(restarts)]
+
+    def a_detector() -> Detector:
+        detector = Detector(remembers=True)
+        detector.watch(a_subject(posts[0].subject))
+        return detector
+
+    whole, live = a_detector(), a_detector()
+    rows: dict[SubjectId, bytes] = {}
+    expected, said = [], []
+    whole.close_buckets(BEGIN)
+    live.close_buckets(BEGIN)
+    begin = BEGIN
+    for moment in [*moments, until]:
+        now = [post for post in posts if begin <= post.created_at < moment]
+        for detector, told in ((whole, expected), (live, said)):
+            detector.observe_many(now, range(len(now)))
+            told.extend(detector.close_buckets(moment).backlash)
+        rows |= live.changed_rows()
+        live, begin = a_detector(), moment
+        live.load(rows, offsets_valid=False)
+    assert said == expected
+    one, other = (d._watches.table.pack(np.array([0])) for d in (whole, live))
+    for name in WATCH.names:
+        if name != "offset":
+            assert np.allclose(one[name], other[name], rtol=1e-6), name
+
+
 @given(drawn=waves(hours=70))
 @LIVELY
 def test_rows_are_the_same_whether_a_subject_was_caught_up_at_once_or_by_the_minute(

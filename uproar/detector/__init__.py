@@ -2,6 +2,6 @@
 
 from uproar.detect.policy import Policy
 from uproar.detector.columns import Columns, columns_of
-from uproar.detector.partition import CLOSED_TO, Closed, Detector
+from uproar.detector.partition import CLOSED_TO, Closed, Detector, is_apart
 
-__all__ = ["CLOSED_TO", "Closed", "Columns", "Detector", "Policy", "columns_of"]
+__all__ = ["CLOSED_TO", "Closed", "Columns", "Detector", "Policy", "columns_of", "is_apart"]

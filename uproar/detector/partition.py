@@ -21,6 +21,7 @@ from uproar.detect.tally import NOTHING, Tally, add, add_to_reading, count, five
 from uproar.detect.voices import Voices
 from uproar.detector.columns import Columns, columns_of
 from uproar.detector.history import History
+from uproar.detector.recent import PREFIX, Recent
 from uproar.detector.telling import Told, backlash, reading
 from uproar.detector.waiting import Waiting
 from uproar.post import Deletion
@@ -35,6 +36,11 @@ CLOSED_TO: Final = SubjectId("~closed")
 _READING: Final = ("bin_posts", "bin_positive", "bin_authors", "bin_unscored")
 _AT_ONCE: Final = 16384
 """Rows judged at once: what is worked out of so many fits the cache."""
+
+
+def is_apart(key: SubjectId) -> bool:
+    """Tell whether a row is the partition's and no subject's."""
+    return key == CLOSED_TO or key.startswith(PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +63,19 @@ class Detector:
 
     After a crash: watch, load the rows, read again from the committed offset, which must never have
     passed :attr:`oldest_waiting`. What was counted is recognised by offset and minute, and only
-    refills the memory of authors, copies and texts.
+    refills the memory of authors, copies and texts. Where nothing can be read again it ``remembers``.
     """
 
-    def __init__(self, *, policy: Policy | None = None, readings: bool = True) -> None:
+    def __init__(
+        self, *, policy: Policy | None = None, readings: bool = True, remembers: bool = False
+    ) -> None:
         """
         Begin with nobody to watch.
 
         Args:
             policy: How to decide.
             readings: Whether to tell of every five minutes; decisions are told in any case.
+            remembers: Whether who spoke in the last hour is kept among the rows.
         """
         self._policy = policy or Policy()
         self._readings = readings
@@ -83,6 +92,7 @@ class Detector:
         self._removed: set[SubjectId] = set()
         apart = self._policy.apart.total_seconds()
         self._voices = Voices(apart, self._policy.negative, self._policy.memory)
+        self._recent = Recent(self._waiting.late) if remembers else None
         self._reservoir = Reservoir(self._policy.waiting_evidence, self._policy.negative)
         self.dropped: Counter[str] = Counter()
         """Assessments that were not counted, by reason."""
@@ -127,6 +137,8 @@ class Detector:
         self._waiting.drop(slot)
         self._history.drop(slot)
         self._voices.drop(slot)
+        if self._recent is not None:
+            self._recent.drop(slot)
         self._reservoir.release(subject)
         self._removed.add(subject)
 
@@ -242,6 +254,8 @@ class Detector:
         here = [self._watches.subject(slot) for slot in np.flatnonzero(self._changed).tolist()]
         rows = dict.fromkeys(self._removed, b"")
         rows |= dict(zip(here, self._watches.pack(here), strict=True))
+        if self._recent is not None:
+            rows |= self._recent.rows(self._watches.subject)
         if rows and self._closed_to is not None:
             rows[CLOSED_TO] = self._closed_to.to_bytes(8, "little", signed=True)
         self._changed[:] = False
@@ -262,7 +276,7 @@ class Detector:
         """
         if raw := rows.get(CLOSED_TO):
             self._closed_to = int.from_bytes(raw, "little", signed=True)
-        kept = {subject: raw for subject, raw in rows.items() if raw and subject != CLOSED_TO}
+        kept = {subject: raw for subject, raw in rows.items() if raw and not is_apart(subject)}
         slots = np.array(self._watches.unpack(kept), np.int64)
         table = self._watches.table
         missing = len(table) - len(self._active)
@@ -279,6 +293,14 @@ class Detector:
         self._active[slots] = table["bin_posts"][slots] > 0
         watched = slots[np.isin(slots, list(self._subjects))]
         self._open |= set(watched[table["level"][watched] > 0].tolist())
+        self._remind({key: raw for key, raw in rows.items() if key.startswith(PREFIX)})
+
+    def _remind(self, minutes: Mapping[SubjectId, bytes]) -> None:
+        """Refill the memory of voices with what the rows hold of the last hour."""
+        if self._recent is not None and self._closed_to is not None:
+            since = self._closed_to - self._waiting.late
+            for posts in self._recent.load(minutes, self._watches.slot, since):
+                self._voices.share(posts)
 
     # -------------------------------------------------------------------------------------- closing
 
@@ -353,6 +375,8 @@ class Detector:
 
     def _count(self, number: int) -> Tally:
         posts, texts = self._waiting.take(number)
+        if self._recent is not None:
+            self._recent.keep(number, posts)
         for post in texts:
             self._reservoir.offer(post)
         return count(posts, self._voices)

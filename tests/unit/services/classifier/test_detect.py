@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import numpy as np
 import pytest
 
+from services.classifier import metrics
 from services.classifier.detect import FRONTIER, Detect, event_times
 from services.classifier.follow import WatchList
 from services.classifier.partitioner import partition_of
@@ -26,6 +28,7 @@ from uproar.errors import Malformed
 from uproar.post import OLDEST
 from uproar.subject import SubjectId
 from uproar.topics import ASSESSMENTS, BACKLASH, DELETIONS, READINGS, SOURCES, SUBJECTS
+from uproar.watch import WATCH
 from uproar.watermark import Frontier, State
 from uproar.wire import Record
 
@@ -51,11 +54,14 @@ def clock():
     return Clock()
 
 
-def a_detect(clock: Clock, watch_list: WatchList | None = None) -> Detect:
+def a_detect(
+    clock: Clock, watch_list: WatchList | None = None, *, remembers: bool = False
+) -> Detect:
     detect = Detect(
         watch_list=watch_list or a_watch_list(a_subject()),
         partitions=1,
         rng=Random(7),
+        remembers=remembers,
         now=clock.now,
         monotonic=clock.monotonic,
     )
@@ -375,6 +381,33 @@ async def test_rows_of_another_broker_are_all_written_anew(detect, clock):
     again.assigned(0, rows, offsets_valid=False)
     effects = await again.handle(0, [Topic().add(a_watermark(a_moment(minutes=CALM + BURST)))])
     assert b"air-quillon" in effects.rows
+
+
+async def test_after_a_restart_the_metric_says_how_far_detection_is(detect, clock):
+    end = a_moment(minutes=5)
+    rows = (await detect.handle(0, [Topic().add(a_watermark(end))])).rows
+    metrics.EVENT_TIME.set(0)
+    a_detect(clock).assigned(0, rows, offsets_valid=True)
+    assert metrics.EVENT_TIME._value.get() == end.timestamp()
+
+
+async def test_who_spoke_before_a_restart_does_not_count_again_where_nothing_can_be_read_again(
+    clock,
+):
+    def a_minute(number: int) -> list[Record]:
+        topic = Topic()
+        at = a_moment(minutes=number, seconds=1)
+        topic.add(an_assessment(f"push:{number}", negative=0.9, created_at=at, author="anna"))
+        topic.add(a_watermark(a_moment(minutes=number + 1)))
+        return topic.records
+
+    first = a_detect(clock, remembers=True)
+    first.assigned(0, {}, offsets_valid=True)
+    rows = (await first.handle(0, a_minute(0))).rows
+    second = a_detect(clock, remembers=True)
+    second.assigned(0, rows, offsets_valid=False)
+    row = (await second.handle(0, a_minute(1))).rows[b"air-quillon"]
+    assert np.frombuffer(row, WATCH)["bins_negative"].sum() == pytest.approx(0.9, abs=0.1)
 
 
 def a_row(*marks, aside: str | None = None) -> bytes:
