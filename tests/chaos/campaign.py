@@ -1,5 +1,6 @@
 """
-Campaign: many schedules, in as many processes as there are cores, and one line at the end.
+Campaign: many schedules, in as many processes as there are cores, real kills beside them, and one line
+at the end.
 
 ``python -m tests.chaos.campaign --schedules 10000 --kills 10``: what ``make chaos`` runs.
 ``python -m tests.chaos.campaign --replay SEED`` plays one schedule again and tells all of it.
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,9 +115,11 @@ def main(count: int, seed: int, number: int, kafka: bool, again: int | None) -> 
             print(verdict)
             raise SystemExit(not verdict.fine)
     print(f"seeds {seed} to {seed + count - 1}", flush=True)
-    verdicts = schedules(count, seed)
+    with ThreadPoolExecutor(1) as beside:  # who is killed waits more than works, and is to be hurried
+        playing = beside.submit(schedules, count, seed)
+        real = kills.campaign(number, seed=seed, kafka=kafka)
+        verdicts = playing.result()
     told(verdicts)
-    real = kills.campaign(number, seed=seed, kafka=kafka)
     sums = summed(verdicts, real)
     if broken := {what: number for what, number in sums.items() if what in BROKEN and number}:
         print(f"broken: {broken}")
