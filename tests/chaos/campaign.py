@@ -115,7 +115,7 @@ def main(count: int, seed: int, number: int, kafka: bool, again: int | None) -> 
             print(verdict)
             raise SystemExit(not verdict.fine)
     print(f"seeds {seed} to {seed + count - 1}", flush=True)
-    with ThreadPoolExecutor(1) as beside:  # who is killed waits more than works, and is to be hurried
+    with ThreadPoolExecutor(1) as beside:  # kills wait more than they work, and are to be hurried
         playing = beside.submit(schedules, count, seed)
         real = kills.campaign(number, seed=seed, kafka=kafka)
         verdicts = playing.result()

@@ -10,7 +10,8 @@ from tests.replays.stream import Stream
 INTRODUCTION = """# Recorded streams through the whole product
 
 Dated streams of the research data, which uproar does not ship, go through ingest, broker, classifier and alerter:
-unthrottled over 1, 4 and 12 partitions, once at x 10,000, and three hours of one at x 100. Each backlash event is held
+unthrottled over 1, 4 and 12 partitions, once at x 10,000, and three hours of one at x 100 (they bring no
+event, as a subject is only just known: what is tried is the pace). Each backlash event is held
 against `uproar backtest` on the same posts, all fields and the ids of its evidence included.
 `make replays REPLAYS="--write docs/replays.md"` writes this page; it goes on where it was interrupted.
 
