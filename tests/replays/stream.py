@@ -22,13 +22,10 @@ class Stream:
 
     Attributes:
         entries: What happened in it: those of one brand in one file and window.
-        aliases, handles: What a user would put on the watch list beside the brand.
         window: The slice that is replayed; None for the whole file.
     """
 
     entries: tuple[Entry, ...]
-    aliases: tuple[str, ...]
-    handles: tuple[str, ...]
     window: Window | None
 
     @property
@@ -54,8 +51,8 @@ class Stream:
         table: Mapping[str, Any] = {
             "id": slug(self.brand),
             "name": self.brand,
-            "aliases": self.aliases,
-            "handles": self.handles,
+            "aliases": self.entries[0].aliases,
+            "handles": self.entries[0].handles,
         }
         lines = (f"{name} = {json.dumps(value)}\n" for name, value in table.items())  # also TOML
         watch.write_text("[[subject]]\n" + "".join(lines), "utf-8")
@@ -80,7 +77,7 @@ def streams(data: Path) -> list[Stream]:
         if place in found:
             found[place] = replace(found[place], entries=(*found[place].entries, entry))
         else:
-            found[place] = Stream((entry,), tuple(row["aliases"]), tuple(row["handles"]), window)
+            found[place] = Stream((entry,), window)
     return list(found.values())
 
 

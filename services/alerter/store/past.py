@@ -82,7 +82,8 @@ async def _mentioning(
     brief = wanted.states and not _LASTING.intersection(wanted.states)
     look = _standing_that_mention if brief else _mentioned_that_stood
     found: list[str] = []
-    many = limit
+    # Some did not stand so, and a second look has PostgreSQL sort all that mentions the words anew.
+    many = min(2 * limit, _AT_ONCE)
     while len(found) < limit:
         named, last = await look(transaction, wanted, sought, at, after, many)
         found += named

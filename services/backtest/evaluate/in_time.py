@@ -20,11 +20,18 @@ AFTERMATH: Final = timedelta(hours=72)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of replays.json; other keys are ignored."""
+    """
+    One line of replays.json; other keys are ignored.
+
+    Attributes:
+        aliases, handles: What a user would put on the watch list beside the brand.
+    """
 
     id: str
     file: str
     brand: str
+    aliases: tuple[str, ...] = ()
+    handles: tuple[str, ...] = ()
     kind: str
     expect: str
     onset_utc: datetime | None = None

@@ -161,9 +161,7 @@ def replay(
 
 
 def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: datetime) -> Replayed:
-    subjects = {
-        entry.brand: Subject(id=slug(entry.brand), name=entry.brand, budget=budget) for entry in own
-    }
+    subjects = {entry.brand: watched(entry, budget) for entry in own}
     reader = Reader(subjects=list(subjects.values()), key=KEY, now=now)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "posts.jsonl"
@@ -171,8 +169,19 @@ def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: da
             for row in posts(file):
                 out.write(json.dumps(input_post(row, subjects)) + "\n")
         read = reader.posts(path, book)
-    watched = list(subjects.values())
-    return Replayed(subjects, detect(read.chunks(watched), watched))
+    everybody = list(subjects.values())
+    return Replayed(subjects, detect(read.chunks(everybody), everybody))
+
+
+def watched(entry: Entry, budget: str) -> Subject:
+    """Return the subject that a user would watch, with the names and handles of the index."""
+    return Subject(
+        id=slug(entry.brand),
+        name=entry.brand,
+        aliases=entry.aliases,
+        handles=entry.handles,
+        budget=budget,
+    )
 
 
 def slug(brand: str) -> SubjectId:

@@ -111,6 +111,16 @@ def test_a_storm_is_told_in_time_and_calm_is_not(tmp_path):
     assert [line for verdict in judged for line in replays.explain(*verdict)] == []
 
 
+def test_a_brand_is_watched_by_all_the_names_that_the_index_gives(tmp_path):
+    data, model = archive(tmp_path), Model()
+    index = data / "replays" / "replays.json"
+    rows = json.loads(index.read_text())
+    index.write_text(json.dumps([row | {"aliases": ["number"]} for row in rows]))
+    model.marks = ("<", ">")
+    run(data, model, tmp_path / "book")
+    assert "fine <number> 0" in model.asked
+
+
 def test_a_miss_is_explained_by_the_readings(tmp_path):
     model = Model()
     model.score = lambda texts: [some_scores(0.2) for _ in texts]
