@@ -28,7 +28,7 @@ from services.classifier.handler import Handler
 from services.classifier.partitions import Partitions
 from services.classifier.snapshot import Keeper
 from services.classifier.standstill import Standstill
-from services.classifier.transport import Transport
+from services.classifier.transport import HastyTransport, Transport
 from uproar.errors import Unavailable
 from uproar.wire import Record
 
@@ -38,6 +38,7 @@ PROBE_EVERY, PROBE_MISSING = 5.0, 15.0
 GATHER_SECONDS = 0.02  # for a batch that is not full; a push comes at once, so longer only delays
 STOP_TIMEOUT = 10.0
 HALTS = 3  # times the patience: then a move of partitions is not waited for any longer
+READ_AGAIN = 5.0  # without a step of a recovery: then what it lacks is fetched anew
 _DAY = 86_400.0
 _BYTES = {"key_type": bytes, "value_type": bytes}
 _RAW = _BYTES | {"key_serializer": "raw", "value_serializer": "raw"}
@@ -82,9 +83,8 @@ class Worker:
         self._name, self._batch, self._patience = name, batch, patience
         group = name if keeper is None else f"{name}-{uuid.uuid4().hex[:8]}"
         self._app = app = _app(group, settings, partitions, directory / f"faust-{name}", session)
-        # Apache Kafka answers a fetch at once anyway, and recovery of a table is not to be disturbed.
-        if keeper is not None:
-            app.transport = Transport(app.conf.broker_consumer, app)
+        transport = Transport if keeper is None else HastyTransport
+        app.transport = transport(app.conf.broker_consumer, app)
         topic = app.topic(source, partitions=partitions, allow_empty=True, **_RAW)
         app.agent(topic, name=f"consume-{source}")(self._consume)
         self._group = _Group(app, source)
@@ -96,7 +96,7 @@ class Worker:
         self._partitions = Partitions(name, self._group, handler, self._guard, keeper)
         self._bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settled_at = self._answered_at = self._kept_at = time.monotonic()
-        self._standstill = Standstill(HALTS * patience.total_seconds())
+        self._standstill, self._read_again_at = Standstill(), 0.0
         self._joined = False
         self._log = structlog.get_logger(room="classifier/worker", agent=name)
 
@@ -114,7 +114,9 @@ class Worker:
         stopping = asyncio.create_task(stop.wait())
         ticking = asyncio.create_task(self._tick_forever(start))
         try:
-            await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({start, stopping, ticking}, return_when=asyncio.FIRST_COMPLETED)
+            if ticking.done():
+                ticking.result()
             if not start.done():
                 return
             if (failure := start.exception()) is not None:
@@ -153,14 +155,15 @@ class Worker:
                 await asyncio.Event().wait()  # touch no further record
 
     async def _tick_forever(self, start: asyncio.Future[Any]) -> None:
-        await asyncio.wait({start})
         while True:
             await asyncio.sleep(1.0 if self._joined else 0.2)
+            if not start.done() and not self._app.in_recovery:
+                continue  # it joins its group, and there is no consumer to ask
             if self._app.crashed:
                 raise RuntimeError("Faust crashed") from self._app.crash_reason
             await self._probe()
             if not self._app.started or self._group.moving:
-                self._end_a_halt()
+                await self._move_on()
                 continue
             self._settled_at = time.monotonic()
             self._standstill.over()
@@ -169,13 +172,16 @@ class Worker:
             if time.monotonic() - self._kept_at >= self._keep_every:
                 await self._keep()
 
-    def _end_a_halt(self) -> None:
+    async def _move_on(self) -> None:
+        """Mend a move of partitions that makes no step, or end where that does not help."""
         now = time.monotonic()
         answered = now - self._answered_at <= PROBE_MISSING
-        if self._standstill.halted(self._group.step, now=now, answered=answered):
-            raise RuntimeError(
-                f"no step of a rebalance, or of restoring the state, in {self._standstill.patience:g} s"
-            )
+        stands = self._standstill.lasts(self._group.step, now=now, answered=answered)
+        if stands > (halt := HALTS * self._patience.total_seconds()):
+            raise RuntimeError(f"no step of a rebalance, or of restoring the state, in {halt:g} s")
+        if stands > READ_AGAIN and now - self._read_again_at > READ_AGAIN:
+            self._read_again_at = now
+            await self._group.read_again()
 
     async def _keep(self) -> None:
         self._kept_at = time.monotonic()
@@ -227,6 +233,24 @@ class _Group:
         """How far a move of partitions is: its generation, and the records of the table restored."""
         restored = self._app.tables.recovery.active_offsets.values()
         return self.generation, sum(offset for offset in restored if offset is not None)
+
+    async def read_again(self) -> None:
+        """
+        Have the records that a recovery still lacks fetched anew.
+
+        Faust drops what a fetch brings that began before the rebalance, and aiokafka has counted it
+        as read: where it was the end of a changelog, nothing would ever come.
+        """
+        recovery = self._app.tables.recovery
+        lacking = {tp for tp, records in recovery.active_remaining().items() if records > 0}
+        if not recovery.in_recovery or not lacking:
+            return
+        places = {tp: max(recovery.active_offsets[tp], 0) for tp in lacking}
+        self._log.warning("recovery stands still: reading again", partitions=sorted(places))
+        try:
+            await self._answer(self._app.consumer.seek_wait(places))
+        except (*DOWN, TimeoutError, IllegalStateError) as error:
+            self._log.info("not read again, tried once more soon", reason=repr(error))
 
     def assigned(self) -> set[int]:
         return {tp.partition for tp in self._app.consumer.assignment() if tp.topic == self._source}

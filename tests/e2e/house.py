@@ -127,7 +127,19 @@ class House:
             except httpx.TransportError:
                 pass
             time.sleep(0.2)
-        raise AssertionError(f"waited in vain for {what}\n{self.output[-3000:]}")
+        raise AssertionError(f"waited in vain for {what}\n{self.output[-3000:]}\n{self.standing()}")
+
+    def standing(self) -> str:
+        """What each service says of itself, for whoever must find out why nothing came."""
+        told = []
+        for service in self.ports:
+            for path in ("/ready", "/metrics"):
+                try:
+                    answer = httpx.get(self.url(service, path), timeout=5).text
+                except httpx.TransportError as error:
+                    answer = repr(error)
+                told += [line for line in answer.splitlines() if not line.startswith("#")]
+        return "\n".join(line for line in told if "_bucket{" not in line and "python_" not in line)
 
     # ------------------------------------------------------------------------------ its doors
 

@@ -3,30 +3,23 @@
 from services.classifier.standstill import Standstill
 
 
-def test_a_move_without_a_step_is_a_halt_after_the_patience():
-    move = Standstill(patience=180)
-    assert not move.halted((7, 100), now=0, answered=True)
-    assert not move.halted((7, 100), now=180, answered=True)
-    assert move.halted((7, 100), now=181, answered=True)
-
-
-def test_every_step_begins_the_patience_anew():
-    move = Standstill(patience=10)
-    for second in range(100):
-        assert not move.halted((7, second // 9), now=second, answered=True)
-    assert move.halted((7, 11), now=110, answered=True)
+def test_a_move_without_a_step_lasts_since_its_last_one():
+    move = Standstill()
+    assert move.lasts((7, 100), now=5, answered=True) == 0
+    assert move.lasts((7, 100), now=185, answered=True) == 180
+    assert move.lasts((7, 101), now=186, answered=True) == 0
+    assert move.lasts((8, 101), now=187, answered=True) == 0
+    assert move.lasts((8, 101), now=188, answered=True) == 1
 
 
 def test_nobody_moves_while_the_broker_is_silent():
-    move = Standstill(patience=10)
-    for second in range(100):
-        assert not move.halted((7, 0), now=second, answered=False)
-    assert not move.halted((7, 0), now=105, answered=True)
-    assert move.halted((7, 0), now=110, answered=True)
+    move = Standstill()
+    assert not any(move.lasts((7, 0), now=second, answered=False) for second in range(100))
+    assert move.lasts((7, 0), now=105, answered=True) == 6
 
 
 def test_a_move_that_is_over_does_not_count_for_the_next():
-    move = Standstill(patience=10)
-    move.halted((7, 0), now=0, answered=True)
+    move = Standstill()
+    move.lasts((7, 0), now=0, answered=True)
     move.over()
-    assert not move.halted((7, 0), now=1000, answered=True)
+    assert move.lasts((7, 0), now=1000, answered=True) == 0
