@@ -68,8 +68,8 @@ class Frontier:
 
     The minimum over all live sources, and for each over all posts partitions. A live source holds
     everything back until it is heard in every partition. One that ended counts until all its
-    partitions have said so, then once more with its last watermarks, and leaves; a blind one leaves
-    when all its partitions have said so, without that. Until then the partition that is behind
+    partitions have said so, then once more with its last watermarks, also if it was set aside, and leaves; a
+    blind one leaves when all its partitions have said so, without that. Until then the partition that is behind
     counts, so that the contents of a minute do not depend on which partition was read faster.
 
     After a crash some marks are read again. Those of a source that has left, up to where it ended,
@@ -100,10 +100,13 @@ class Frontier:
             return
         source = self._sources.setdefault(name, _Source())
         source.hear(watermark)
+        over = source.gone and State.ENDED in source.states
+        if over:  # it has said all: what it was not waited for any more counts, too
+            source.aside = False
         self._advance()
         if source.gone:
             del self._sources[name]
-            if State.ENDED in source.states:
+            if over:
                 self._remember(name, source.newest)
             self._advance()
 

@@ -113,6 +113,24 @@ def test_a_source_set_aside_is_not_waited_for_and_can_come_back():
     assert heard(frontier, 80, source="silent") == a_moment(minutes=80)
 
 
+def test_a_source_that_ends_while_it_is_set_aside_counts_to_its_end():
+    frontier = Frontier()
+    for number in range(2):
+        heard(frontier, 5, partition=number, partitions=2)
+    frontier.set_aside("push")  # nothing was heard of it while the broker was away
+    assert heard(frontier, 20, partition=0, partitions=2) == a_moment(minutes=5)
+    ended = {"state": State.ENDED, "partitions": 2}
+    assert heard(frontier, 30, partition=0, **ended) == a_moment(minutes=5)
+    assert heard(frontier, 30, partition=1, **ended) == a_moment(minutes=30)
+
+
+def test_a_blind_source_that_was_set_aside_closes_nothing():
+    frontier = Frontier()
+    heard(frontier, 5)
+    frontier.set_aside("push")
+    assert heard(frontier, 30, state=State.BLIND) == a_moment(minutes=5)
+
+
 def test_setting_aside_a_source_never_heard_of_changes_nothing():
     frontier = Frontier()
     frontier.set_aside("nobody")
