@@ -275,7 +275,8 @@ def test_killed_in_the_middle_it_loses_no_post_and_opens_no_second_episode(open_
     house.start()
     whole = without_evidence(expected)
     eventually(lambda: without_evidence(house.said()) == whole, "all events, each with its own id")
-    assert house.assessed() == {post.id for post in posts}
+    ids = {post.id for post in posts}
+    eventually(lambda: house.assessed() == ids, "every post assessed")
     assert len({event.incident for events in house.said().values() for event in events}) == 1
 
 
