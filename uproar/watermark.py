@@ -68,9 +68,10 @@ class Frontier:
 
     The minimum over all live sources, and for each over all posts partitions. A live source holds
     everything back until it is heard in every partition. One that ended counts until all its
-    partitions have said so, then once more with its last watermarks, also if it was set aside, and leaves; a
-    blind one leaves when all its partitions have said so, without that. Until then the partition that is behind
-    counts, so that the contents of a minute do not depend on which partition was read faster.
+    partitions have said so, then once more with its last watermarks, also if it was set aside, and
+    leaves; a blind one leaves when all its partitions have said so, without that. Until then the
+    partition that is behind counts, so that the contents of a minute do not depend on which
+    partition was read faster.
 
     After a crash some marks are read again. Those of a source that has left, up to where it ended,
     are repeats: taken for news they would wait for ever for those that are not read again.

@@ -1,7 +1,7 @@
 """Stream: a recorded stream of the shared data, as posts and a watch list that the product reads."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +9,7 @@ from typing import Any
 
 from services.backtest.evaluate.in_time import Entry
 from services.backtest.evaluate.recordings import posts, read_json
-from services.backtest.evaluate.replays import entries, input_post, slug
-from uproar.subject import Subject
+from services.backtest.evaluate.replays import entries, input_post, watched
 
 Window = tuple[datetime, datetime]
 
@@ -48,18 +47,14 @@ class Stream:
         file, watch = folder / f"{self.name}.jsonl", folder / "watch.toml"
         with file.open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(post) + "\n" for post in self._posts(data))
-        table: Mapping[str, Any] = {
-            "id": slug(self.brand),
-            "name": self.brand,
-            "aliases": self.entries[0].aliases,
-            "handles": self.entries[0].handles,
-        }
+        subject = watched(self.entries[0])
+        table = {name: getattr(subject, name) for name in ("id", "name", "aliases", "handles")}
         lines = (f"{name} = {json.dumps(value)}\n" for name, value in table.items())  # also TOML
         watch.write_text("[[subject]]\n" + "".join(lines), "utf-8")
         return file, watch
 
     def _posts(self, data: Path) -> Iterator[dict[str, Any]]:
-        subjects = {self.brand: Subject(id=slug(self.brand), name=self.brand)}
+        subjects = {self.brand: watched(self.entries[0])}
         for row in posts(data / self.entries[0].file):
             at = datetime.fromisoformat(row["created_at"])
             if self.window is None or self.window[0] <= at <= self.window[1]:

@@ -22,7 +22,7 @@ from uproar.assessment import Scores
 from uproar.backlash import Backlash
 from uproar.errors import Misconfigured
 from uproar.reading import Reading
-from uproar.subject import Subject, SubjectId
+from uproar.subject import DEFAULT_BUDGET, Subject, SubjectId
 
 KEY: Final = hashlib.blake2b(b"evaluate").digest()
 _ROUNDING: Final = 1e-3  # of another processor, or of the file
@@ -173,7 +173,7 @@ def _run(file: Path, own: Sequence[Entry], book: ScoreBook, budget: str, now: da
     return Replayed(subjects, detect(read.chunks(everybody), everybody))
 
 
-def watched(entry: Entry, budget: str) -> Subject:
+def watched(entry: Entry, budget: str = DEFAULT_BUDGET) -> Subject:
     """Return the subject that a user would watch, with the names and handles of the index."""
     return Subject(
         id=slug(entry.brand),
