@@ -51,6 +51,7 @@ class _Part:
     frontier: Frontier
     row: bytes = b""  # the Frontier as it was last kept
     closed: datetime | None = None
+    decided: datetime | None = None  # up to here all is sent and kept
     aside: frozenset[str] = frozenset()
     headers: Headers = ()  # of the newest watermark
     dropped: Counter[str] = field(default_factory=Counter)
@@ -145,10 +146,19 @@ class Detect:
             frontier.take_back(source)  # whether it is silent now is asked anew
         self._parts[partition] = part
         self._tell(part)
+        self.done(partition)
 
     def revoked(self, partition: int) -> None:
         """Forget a partition."""
         del self._parts[partition]
+
+    def done(self, partition: int) -> None:
+        """Tell how far detection has come: nothing is decided before it is sent and kept."""
+        part = self._parts[partition]
+        part.decided = part.frontier.limit
+        decided = [_minute(p.decided) for p in self._parts.values() if p.decided is not None]
+        if len(decided) == len(self._parts):  # one without a limit has not begun: none is slower
+            metrics.EVENT_TIME.set(min(decided).timestamp())
 
     async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
         """Observe assessments, let watermarks close minutes, say what was decided."""
@@ -264,9 +274,6 @@ class Detect:
         for reason, count in (part.detector.dropped - part.dropped).items():
             metrics.DROPPED.labels(reason).inc(count)
         part.dropped = Counter(part.detector.dropped)
-        limits = [p.frontier.limit for p in self._parts.values()]
-        if decided := [_minute(limit) for limit in limits if limit is not None]:
-            metrics.EVENT_TIME.set(min(decided).timestamp())
         metrics.SILENT_SOURCES.set(len(part.aside))
 
 

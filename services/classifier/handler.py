@@ -57,5 +57,8 @@ class Handler(Protocol):
             Exception: A bug of ours: the process ends, its offset uncommitted.
         """
 
+    def done(self, partition: int) -> None:
+        """Learn that all that the last effects of a partition asked for is acknowledged and kept."""
+
     async def tick(self, partition: int) -> Effects:
         """Say what follows from the time alone; called about once a second."""

@@ -193,6 +193,7 @@ class Partitions:
         part.expected, part.hold, part.moved_at = after, effects.hold, time.monotonic()
         if self._keeper is not None:
             self._keeper.land(part.number, effects.rows, part.done)
+        self._handler.done(part.number)
 
     async def _go_back(self, part: _Part) -> None:
         """Read a hole: Faust jumps over records at a rebalance (runs of up to 150, measured)."""

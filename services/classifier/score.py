@@ -170,6 +170,9 @@ class Score:
         """Forget a partition."""
         self._owed.forget(partition)
 
+    def done(self, partition: int) -> None:
+        """Nothing here waits for it."""
+
     async def tick(self, partition: int) -> Effects:
         """Fill in scores that are owed, if the engine is back; a tick later the next ones."""
         debts = self._owed.first(partition, _FILLED_IN_AT_ONCE)

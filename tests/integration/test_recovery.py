@@ -31,6 +31,8 @@ class Keeps:
 
     def revoked(self, partition): ...
 
+    def done(self, partition): ...
+
     async def handle(self, partition, records) -> Effects:
         return Effects()
 

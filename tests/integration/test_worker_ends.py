@@ -24,6 +24,8 @@ class Idle:
 
     def revoked(self, partition): ...
 
+    def done(self, partition): ...
+
     async def handle(self, partition, records) -> Effects:
         return Effects()
 

@@ -34,6 +34,8 @@ class Scripted:
     def revoked(self, partition: int) -> None:
         del self._rows[partition]
 
+    def done(self, partition: int) -> None: ...
+
     async def handle(self, partition: int, records: Sequence[Record]) -> Effects:
         await asyncio.sleep(0)
         if (self._directory / "down").exists():

@@ -391,6 +391,21 @@ async def test_after_a_restart_the_metric_says_how_far_detection_is(detect, cloc
     assert metrics.EVENT_TIME._value.get() == end.timestamp()
 
 
+async def test_the_metric_waits_for_the_slowest_partition_and_for_what_is_not_kept_yet(clock):
+    """It said "judged" while another partition had not begun, and a stop then lost its posts."""
+    detect, end = a_detect(clock), a_moment(minutes=5)
+    metrics.EVENT_TIME.set(0)
+    for partition in (0, 1):
+        detect.assigned(partition, {}, offsets_valid=True)
+    await detect.handle(0, [Topic().add(a_watermark(end))])
+    detect.done(0)
+    assert metrics.EVENT_TIME._value.get() == 0
+    await detect.handle(1, [Topic().add(a_watermark(end))])
+    assert metrics.EVENT_TIME._value.get() == 0
+    detect.done(1)
+    assert metrics.EVENT_TIME._value.get() == end.timestamp()
+
+
 async def test_who_spoke_before_a_restart_does_not_count_again_where_nothing_can_be_read_again(
     clock,
 ):

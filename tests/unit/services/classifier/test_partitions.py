@@ -74,6 +74,7 @@ class Echo:
         self.ticks = Effects()
         self.valid: list[bool] = []
         self.held: int | None = None
+        self.told = lambda partition: None
 
     def assigned(self, partition, rows, *, offsets_valid):
         assert partition not in self.known
@@ -82,6 +83,9 @@ class Echo:
 
     def revoked(self, partition):
         del self.known[partition]
+
+    def done(self, partition):
+        self.told(partition)
 
     async def handle(self, partition, records):
         values = [record.value for record in records]
@@ -148,6 +152,13 @@ async def test_records_are_sent_on_then_kept_then_committed(partitions, log):
         ("write", {b"last": b"b"}),
         ("commit", {0: 2}),
     ]
+
+
+async def test_the_handler_is_told_when_all_is_sent_and_kept(partitions, log, echo):
+    echo.told = lambda partition: log.did.append(("told", partition))
+    log.refuse = 1
+    await partitions.take(batch(b"a"))
+    assert [did[0] for did in log.did] == ["send", "send", "write", "told", "commit"]
 
 
 async def test_a_hole_is_gone_back_to_and_nothing_behind_it_is_handled(partitions, log, echo):

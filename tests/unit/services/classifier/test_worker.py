@@ -20,6 +20,9 @@ class Silent:
     def revoked(self, partition):
         pass
 
+    def done(self, partition):
+        pass
+
     async def handle(self, partition, records):
         return Effects()
 
