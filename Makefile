@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Two workers, a file at a time: the slow suites wait much. Each has a broker of its own; Apache Kafka is too large for two.
+TWO := -n 2 --dist loadfile
 # Where pip's own index has no CPU build of torch, this one is asked before several GB of CUDA are taken.
 TORCH := 2.13.0
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -70,16 +72,16 @@ collect: $(VENV)/.dev
 	@$(BIN)/python -c 'import tests.chaos.campaign, tests.replays.campaign'
 
 unit: $(VENV)/.dev
-	@$(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit tests/property tests/contract
+	@$(PYTEST) -q $(TWO) -p no:randomly tests/unit tests/property tests/contract
 
 BROKER ?= embedded
 DATABASE ?= sqlite
 integration: $(VENV)/.dev ## real broker, model, databases, HTTP; BROKER=kafka, kafka3 or kafka-tls: the same on Apache Kafka
-	@UPROAR_TEST_BROKER=$(BROKER) UPROAR_TEST_DATABASE=$(DATABASE) $(PYTEST) -q -p no:randomly tests/integration
-	@UPROAR_TEST_DATABASE=postgresql $(PYTEST) -q -n 2 --dist loadfile -p no:randomly tests/unit/services/alerter tests/contract
+	@UPROAR_TEST_BROKER=$(BROKER) UPROAR_TEST_DATABASE=$(DATABASE) $(PYTEST) -q $(if $(filter embedded,$(BROKER)),$(TWO)) -p no:randomly tests/integration
+	@UPROAR_TEST_DATABASE=postgresql $(PYTEST) -q $(TWO) -p no:randomly tests/unit/services/alerter tests/contract
 
 e2e: $(VENV)/.dev ## one file per promise, on real processes
-	@$(PYTEST) -q -p no:randomly tests/e2e
+	@$(PYTEST) -q $(TWO) -p no:randomly tests/e2e
 
 SCHEDULES ?= 10000
 KILLS ?= 10

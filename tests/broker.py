@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -239,12 +241,27 @@ def cluster(*, nodes: int = 1) -> Iterator[Cluster]:
         kafka.remove()
 
 
+_WORKERS = 8
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_PORTS = count(10_000 + _WORKER + _WORKERS * Random().randrange(2_500), _WORKERS)
+"""
+Below 32768, from where on Linux takes the ports of clients: one of them would have taken a port
+between our look and the start of its server, or while a broker is down. Each worker of pytest has its own.
+"""
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on now, and not the one of before."""
+    for _ in range(1000):
+        port = 10_000 + (next(_PORTS) - 10_000) % 20_000
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 def free_ports_of_a_cluster() -> int:
@@ -252,7 +269,7 @@ def free_ports_of_a_cluster() -> int:
     for _ in range(100):
         base = free_port()
         ports = [base + step + n for step in (0, 1001, 2001) for n in range(3)]
-        if ports[-1] < 65_536 and not any(listens(port) for port in ports):
+        if not any(listens(port) for port in ports):
             return base
     raise AssertionError("no free ports for a cluster")
 
