@@ -251,7 +251,7 @@ between our look and the start of its server, or while a broker is down. Each wo
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now, and not the one of before."""
+    """Return a port of 127.0.0.1 that nobody listens on now; another one each time."""
     for _ in range(1000):
         port = 10_000 + (next(_PORTS) - 10_000) % 20_000
         with socket.socket() as probe:
