@@ -55,6 +55,7 @@ from services.alerter.store.database import Database
 from services.alerter.store.outbox import SqlOutbox
 from services.alerter.store.retention import Keep
 from services.alerter.tend import Tender
+from services.metadata import create_no_topics
 from services.process import Health, add_probes, logs, serve
 from services.reference import add_reference
 from uproar.errors import Malformed, Misconfigured, Unavailable
@@ -91,6 +92,7 @@ async def main(stop: asyncio.Event) -> None:
     settings = AlerterSettings.load()
     logs("alerter", settings)
     traces.begin("alerter")
+    create_no_topics()
     if settings.links_lead_nowhere:
         log.warning(
             "pages link to nowhere: set UPROAR_ALERTER_PUBLIC_URL", now=settings.console_url

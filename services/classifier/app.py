@@ -24,6 +24,7 @@ from services.classifier.score import Score, Scorer
 from services.classifier.settings import Agent, ClassifierSettings
 from services.classifier.snapshot import Keeper
 from services.classifier.worker import Worker
+from services.metadata import create_no_topics
 from services.process import Health, add_probes, logs, run, serve
 from uproar.topics import ASSESSMENTS, DELETIONS, POSTS, SOURCES, SUBJECTS
 from uproar.wire import Record
@@ -45,6 +46,7 @@ async def classify(stop: asyncio.Event) -> None:
     settings = ClassifierSettings.load()
     logs("classifier", settings)
     traces.begin("classifier")
+    create_no_topics()
     for handler in logging.getLogger().handlers:
         handler.addFilter(Seldom())
     health, over = Health(), asyncio.Event()

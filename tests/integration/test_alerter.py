@@ -23,7 +23,7 @@ from services.alerter.app import wall_clock
 from services.alerter.consume import Consumer, Taker
 from services.alerter.settings import AlerterSettings
 from services.alerter.store import history
-from services.broker import Follower, ensure_topics
+from services.broker import Follower, ensure_topics, survey, topic_specs
 from services.demo.standins import StandIns
 from tests.broker import FORGETS, Address, Broker, a_broker, broker, free_port
 from tests.build import a_backlash, a_deletion, a_moment, a_reading, a_source_state, some_evidence
@@ -342,6 +342,9 @@ async def test_a_broker_that_forgot_everything_is_told_the_list_and_listened_to(
                 await house.until(told)
             await send_until_heard(tansu, house, an_event(episode="e_2"))
             assert len(await house.items("/v1/incidents")) == 2
+        settings = tansu.address.settings()
+        specs = topic_specs(settings).values()
+        assert {spec.name: spec.partitions for spec in specs}.items() <= survey(settings).items()
     finally:
         tansu.remove()
 

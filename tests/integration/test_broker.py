@@ -2,7 +2,10 @@
 
 import asyncio
 
+import aiokafka.client
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
 from kafka import KafkaProducer
 
 from services.broker import (
@@ -11,8 +14,11 @@ from services.broker import (
     ensure_topics,
     kafka_python,
     partition_count,
+    survey,
     topic_specs,
 )
+from services.broker import aiokafka as to_aiokafka
+from services.metadata import create_no_topics
 from uproar.errors import Misconfigured, Unavailable
 from uproar.topics import ALL
 from uproar.wire import Record
@@ -38,6 +44,31 @@ def test_another_partition_count_stops_the_process(settings, monkeypatch):
     monkeypatch.setenv("UPROAR_KAFKA_PARTITIONS", str(wanted))
     with pytest.raises(Misconfigured, match=f"uproar.posts.v1 has .* instead of {wanted}"):
         ensure_topics(KafkaSettings.load())
+
+
+@pytest.fixture
+def asking_only(monkeypatch) -> None:
+    """Clients of aiokafka that make no topics, for one test."""
+    monkeypatch.setattr(aiokafka.client, "MetadataRequest", aiokafka.client.MetadataRequest)
+    create_no_topics()
+
+
+@pytest.mark.usefixtures("asking_only")
+async def test_asking_for_a_topic_makes_none(settings):
+    there = survey(settings)
+    options = to_aiokafka(settings) | {"request_timeout_ms": 1_000}
+    consumer = AIOKafkaConsumer("uproar.nothing.v1", **options, group_id="nothing")
+    producer = AIOKafkaProducer(**options)
+    try:
+        with pytest.raises(UnknownTopicOrPartitionError):
+            await consumer.start()
+        await producer.start()
+        with pytest.raises(UnknownTopicOrPartitionError):
+            await producer.send_and_wait("uproar.nothing.v1", value=b"x")
+    finally:
+        await consumer.stop()
+        await producer.stop()
+    assert survey(settings) == there
 
 
 def test_no_broker_is_unavailable_and_says_where(monkeypatch):
