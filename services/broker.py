@@ -9,7 +9,9 @@ import contextlib
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
@@ -19,7 +21,7 @@ import structlog
 import yaml
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from pydantic import Field, SecretStr
 
 from services.process import Settings
@@ -30,6 +32,7 @@ log = structlog.get_logger(room="broker")
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 CREATE_TIMEOUT_MS = 20_000
+_LOOK_AGAIN_S = 0.1
 FETCH_WAIT_MS = 100
 """
 How long a broker may let a fetch wait for records. Apache Kafka answers as soon as there are some; the
@@ -203,10 +206,11 @@ def ensure_topics(settings: KafkaSettings) -> None:
     """
     Create the topics that are missing and check the partition counts of those that are there.
 
-    Blocks for some seconds at most.
+    Blocks until every topic is seen, for some seconds: the nodes of a cluster hear of a new one
+    each in its time, and any of them may answer.
 
     Raises:
-        Unavailable: No broker answers.
+        Unavailable: No broker answers, or none shows the topics in time.
         Misconfigured: A topic has another partition count than wanted: Faust would say "Ready"
             and consume nothing.
     """
@@ -218,16 +222,16 @@ def ensure_topics(settings: KafkaSettings) -> None:
     try:
         there = _partition_counts(admin)
         _create(admin, [spec for name, spec in specs.items() if name not in there], settings)
-        there = _partition_counts(admin)
+        there = _once_seen(admin, specs.keys())
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {error}") from error
     finally:
         with contextlib.suppress(Exception):
             admin.close()
     wrong = [
-        f"topic {name} has {there.get(name, 0)} partitions instead of {spec.partitions}"
+        f"topic {name} has {there[name]} partitions instead of {spec.partitions}"
         for name, spec in specs.items()
-        if there.get(name) != spec.partitions
+        if there[name] != spec.partitions
     ]
     if wrong:
         raise Misconfigured(
@@ -272,9 +276,20 @@ def _create(admin: KafkaAdminClient, specs: list[TopicSpec], settings: KafkaSett
     log.info("topics created", topics=sorted(wanted))
 
 
+def _once_seen(admin: KafkaAdminClient, names: AbstractSet[str]) -> dict[str, int]:
+    """Count the partitions as soon as a node that answers knows all these topics."""
+    end = time.monotonic() + CREATE_TIMEOUT_MS / 1000
+    while missing := names - (there := _partition_counts(admin)).keys():
+        if time.monotonic() >= end:
+            raise KafkaTimeoutError(f"there is no {', '.join(sorted(missing))} yet")
+        time.sleep(_LOOK_AGAIN_S)
+    return there
+
+
 def _partition_counts(admin: KafkaAdminClient) -> dict[str, int]:
     described = admin.describe_topics(admin.list_topics())
-    return {topic["name"]: len(topic["partitions"]) for topic in described}
+    # One node lists, another describes; what that one has not heard of yet has no partitions there.
+    return {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
 
 
 def partition_count(settings: KafkaSettings, topic: str) -> int:

@@ -1,12 +1,13 @@
-"""services/broker.py: each client is told the same of the broker, in its own words."""
+"""services/broker.py: each client is told the same of the broker, in its own words; topics are waited for."""
 
 import ssl
+from typing import Any
 
 import pytest
 import trustme
 
-from services.broker import KafkaSettings, kafka_python, librdkafka
-from uproar.errors import Misconfigured
+from services.broker import KafkaSettings, ensure_topics, kafka_python, librdkafka, topic_specs
+from uproar.errors import Misconfigured, Unavailable
 
 
 def settings(**given: str) -> KafkaSettings:
@@ -54,3 +55,46 @@ def test_without_an_authority_of_its_own_it_trusts_those_of_the_system():
 def test_a_file_that_cannot_be_read_is_a_wrong_setting():
     with pytest.raises(Misconfigured, match="UPROAR_KAFKA_SSL_"):
         librdkafka(settings(security_protocol="SSL", ssl_cafile="/nowhere/ca.pem"))
+
+
+class Nodes:
+    """An admin of a cluster whose second node hears of new topics some answers later than the first."""
+
+    def __init__(self, *, late: int) -> None:
+        self.made: dict[str, int] = {}
+        self._late, self._asked_since = late, 0
+
+    def create_topics(self, wanted: dict[str, dict[str, int]], **_: int) -> None:
+        self.made = {name: options["num_partitions"] for name, options in wanted.items()}
+
+    def wait_for_topics(self, names: list[str]) -> None:
+        """Return at once: the first node knows them."""
+
+    def list_topics(self) -> list[str]:
+        return list(self.made) if self._asked_since > self._late // 2 else []
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        self._asked_since += bool(self.made)
+        known = self.made if self._asked_since > self._late else {}
+        return [
+            {"name": name, "partitions": [None] * known.get(name, 0)} for name in names or known
+        ]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_node_that_has_not_heard_of_the_topics_yet_is_asked_again(monkeypatch):
+    nodes = Nodes(late=4)
+    monkeypatch.setattr("services.broker.KafkaAdminClient", lambda **_: nodes)
+    monkeypatch.setattr("services.broker._LOOK_AGAIN_S", 0)
+    ensure_topics(settings())
+    assert nodes.made == {spec.name: spec.partitions for spec in topic_specs(settings()).values()}
+
+
+def test_topics_that_no_node_shows_in_time_are_unavailable_not_misconfigured(monkeypatch):
+    monkeypatch.setattr("services.broker.KafkaAdminClient", lambda **_: Nodes(late=10**9))
+    monkeypatch.setattr("services.broker.CREATE_TIMEOUT_MS", 5)
+    monkeypatch.setattr("services.broker._LOOK_AGAIN_S", 0)
+    with pytest.raises(Unavailable, match=r"no .*uproar\.posts\.v1.* yet"):
+        ensure_topics(settings())
