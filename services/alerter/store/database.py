@@ -1,5 +1,8 @@
 """Database: connections and transactions on SQLite or PostgreSQL. It knows no table."""
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -11,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from uproar.errors import Malformed, Misconfigured, Unavailable
 
@@ -19,6 +23,7 @@ Transaction = AsyncConnection
 
 SQLITE: Final = "sqlite"
 _BUSY_TIMEOUT_MS = 15_000
+_LOOK_AGAIN_S = 0.01
 # What may be otherwise a moment later: the file is locked, the disk is full, ...
 # or another transaction wrote the same row first.
 _SQLITE_DOWN = (
@@ -188,13 +193,11 @@ def _sqlite(url: URL) -> AsyncEngine:
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy, not the driver, opens transactions
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={_BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",  # once the offset is committed, a power cut must not undo the page
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+        _keep_a_log(cursor)
+        # Once the offset is committed, a power cut must not undo the page.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -203,3 +206,17 @@ def _sqlite(url: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _keep_a_log(cursor: Any) -> None:
+    """Let readers wait for no writer (WAL); on a new file the change itself heeds no busy_timeout."""
+    end = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or time.monotonic() > end:
+                raise
+            await_only(asyncio.sleep(_LOOK_AGAIN_S))
+        else:
+            return

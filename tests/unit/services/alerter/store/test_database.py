@@ -1,11 +1,12 @@
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import make_url, select, text
 
 from services.alerter.store.database import Database
 from services.alerter.store.migrate import drift, migrate
@@ -47,6 +48,18 @@ async def test_four_processes_that_read_and_write_lose_no_update(tmp_path: Path)
             n = await transaction.scalar(text("SELECT value FROM facts WHERE name = 'n'"))
 
     assert n == "200"
+
+
+async def test_a_new_file_that_another_process_begins_is_waited_for(tmp_path: Path):
+    url = sqlite_url(tmp_path)
+    database = Database(url)  # makes the file, and opens nothing
+    other = sqlite3.connect(str(make_url(url).database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
+    async with database.reading() as transaction:
+        assert await transaction.scalar(text("PRAGMA journal_mode")) == "wal"
+    await database.close()
+    other.close()
 
 
 async def test_tasks_of_one_process_lose_no_update_either(database: Database):
