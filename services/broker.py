@@ -281,7 +281,10 @@ def _once_seen(admin: KafkaAdminClient, names: AbstractSet[str]) -> dict[str, in
     end = time.monotonic() + CREATE_TIMEOUT_MS / 1000
     while missing := names - (there := _partition_counts(admin)).keys():
         if time.monotonic() >= end:
-            raise KafkaTimeoutError(f"there is no {', '.join(sorted(missing))} yet")
+            raise KafkaTimeoutError(
+                f"no node shows {', '.join(sorted(missing))}: "
+                "they were made just now, or this user may not describe them"
+            )
         time.sleep(_LOOK_AGAIN_S)
     return there
 
