@@ -215,7 +215,8 @@ def _keep_a_log(cursor: Any) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or time.monotonic() > end:
+            busy = error.sqlite_errorname.startswith("SQLITE_BUSY")  # a recovery by another too
+            if not busy or time.monotonic() > end:
                 raise
             await_only(asyncio.sleep(_LOOK_AGAIN_S))
         else:
